@@ -1,0 +1,57 @@
+"""Environment: what is allowed and required in dev, staging or prod."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import StringConstraints
+
+from reconciler.model.document import Document, Selector
+from reconciler.model.wire import DnsLabel, Duration, Field, Wire
+
+RegistryHost = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]{0,252}$")]
+PolicyName = DnsLabel
+
+
+class Rollback(Wire):
+    """How far back a revert may reach and still return at once."""
+
+    depth: Annotated[int, Field(ge=0, le=20)] = 3
+    """Promoted versions that are kept, scaled to zero."""
+    max_age: Duration = timedelta(days=30)
+
+
+class PolicyOff(Wire):
+    """A shipped policy switched off here, with its reason."""
+
+    name: PolicyName
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class PolicyChoice(Wire):
+    """Which shipped policies hold here; the environment's own Policy documents always add to them."""
+
+    bundle: Literal["baseline", "strict"] = "baseline"
+    params: dict[PolicyName, dict[str, Any]] = Field(default_factory=dict)
+    """Per policy, values that replace the policy's own `params`."""
+    off: tuple[PolicyOff, ...] = ()
+
+
+class EnvironmentSpec(Wire):
+    """Allow-lists (empty: nothing is allowed) and rules of one environment."""
+
+    namespaces: Annotated[tuple[DnsLabel, ...], Field(min_length=1)]
+    clusters: Selector
+    registries: tuple[RegistryHost, ...] = ()
+    """Hosts that images and models may come from."""
+    model_sources: tuple[Literal["oci", "s3", "gs", "hf", "https", "pvc"], ...] = ("oci",)
+    rollback: Rollback = Rollback()
+    self_heal: bool = True
+    """False: drift is reported and left."""
+    policies: PolicyChoice = PolicyChoice()
+
+
+class Environment(Document):
+    """One stage of the promotion chain."""
+
+    kind: Literal["Environment"]
+    spec: EnvironmentSpec

@@ -1,0 +1,126 @@
+"""The plan as a value: comparable, printable, hashable. Deciding is elsewhere; these only say what was decided."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import orjson
+
+from reconciler.model.ids import PlanDigest, Revision, TargetKey
+from reconciler.model.objects import ObjectRef
+from reconciler.model.wire import Time, Wire
+
+
+class Action(StrEnum):
+    """What happens to one object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    SCALE = "scale"
+    DELETE = "delete"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One object's change. `before` and `after` are digests (sizes for SCALE); empty where there is none."""
+
+    action: Action
+    ref: ObjectRef
+    tier: int
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would change on one target. Changes stand in the order they are carried out."""
+
+    key: TargetKey
+    revision: Revision
+    changes: tuple[Change, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when every object is as it should be."""
+        return all(change.action is Action.UNCHANGED for change in self.changes)
+
+    @property
+    def digest(self) -> PlanDigest:
+        """sha256 over what would change; shown and kept for the audit."""
+        rows = [
+            [change.action, str(change.ref), change.before, change.after]
+            for change in self.changes
+            if change.action is not Action.UNCHANGED
+        ]
+        data = orjson.dumps([str(self.key), rows])
+        return PlanDigest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+class Outcome(StrEnum):
+    """How carrying out one change ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # an earlier tier failed, or the deadline passed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One change carried out: `live` is the digest of what the server then had (see LiveObject), empty if unknown."""
+
+    change: Change
+    outcome: Outcome
+    live: str = ""
+    uid: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSet:
+    """What happened to a plan; has exactly one result per change that was not `unchanged`."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        """The results that failed, in order."""
+        return tuple(result for result in self.results if result.outcome is Outcome.FAILED)
+
+
+class Gate(Wire):
+    """Something that must be open before progress. A closed gate stops progress and nothing else."""
+
+    kind: str
+    """Signature, Config, Reference, Policy, Removal …"""
+    open: bool
+    reason: str
+    """PascalCase: what `Held` says while this gate is closed."""
+    message: str
+    """One sentence with file, line and who or what opens it."""
+    opens_at: Time | None = None
+
+
+class Condition(Wire):
+    """A Kubernetes condition; `since` moves only when `status` does."""
+
+    type: str
+    status: str
+    """True, False or Unknown."""
+    reason: str
+    message: str = ""
+    since: Time
+
+
+def condition(
+    before: tuple[Condition, ...], *, type_: str, status: bool | None, reason: str, message: str, now: datetime
+) -> Condition:
+    """The condition `type_` now, keeping `since` of `before` while its status stays. None means Unknown."""
+    word = {True: "True", False: "False", None: "Unknown"}[status]
+    for old in before:
+        if old.type == type_ and old.status == word:
+            return Condition(type=type_, status=word, reason=reason, message=message, since=old.since)
+    return Condition(type=type_, status=word, reason=reason, message=message, since=now.replace(microsecond=0))

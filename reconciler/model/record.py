@@ -1,0 +1,72 @@
+"""Records of the ledger: what happened, signed and chained. Only the ledger's writer gives them a sequence."""
+
+from typing import Any, Literal
+
+from reconciler.model.wire import Field, Sha256, Time, Wire
+
+RECORD_SCHEMA = "reconciler.dev/record/v1"
+STATUS_SCHEMA = "reconciler.dev/status/v1"
+GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
+
+RecordKind = Literal["Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted"]
+
+
+class ManifestFact(Wire):
+    """The manifest a record speaks of."""
+
+    path: str
+    sha256: Sha256
+    first_seen: Time | None = None
+
+
+class SignatureFact(Wire):
+    """Whose signature counted, and for what."""
+
+    person: str
+    key: str
+    use: str
+
+
+class PolicyFact(Wire):
+    """One policy's answer."""
+
+    name: str
+    source: str
+    result: str
+    message: str = ""
+
+
+class Record(Wire):
+    """One entry. `previous` is sha256 of the preceding record's bytes; its signature covers sequence and bytes."""
+
+    record_schema: Literal["reconciler.dev/record/v1"] = Field(default="reconciler.dev/record/v1", alias="schema")
+    sequence: int = 0
+    previous: Sha256 = GENESIS
+    time: Time
+    kind: RecordKind
+    repository: str
+    environment: str = ""
+    name: str = ""
+    revision: str = ""
+    manifest: ManifestFact | None = None
+    version: str = ""
+    from_version: str = Field(default="", alias="from")
+    closure: str = ""
+    plan: str = ""
+    signatures: tuple[SignatureFact, ...] = ()
+    approvals: tuple[SignatureFact, ...] = ()
+    policies: tuple[PolicyFact, ...] = ()
+    clusters: tuple[str, ...] = ()
+    message: str = ""
+    detail: dict[str, Any] = Field(default_factory=dict)
+    """What only one kind has: Promoted carries `model` and `effective`, Accepted `path`, `blob` and `kind`."""
+
+
+class OutboxEntry(Wire):
+    """A record that waits for the ledger, without sequence and previous, and the blobs that go with it.
+
+    `blobs` maps a path in the ledger to a blob of the watched repository.
+    """
+
+    record: Record
+    blobs: dict[str, str] = Field(default_factory=dict)

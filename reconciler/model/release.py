@@ -1,0 +1,246 @@
+"""ModelRelease: one model in one environment, and the effective form of it that a target renders."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints, model_validator
+
+from reconciler.model.document import Document, Metadata, Selector
+from reconciler.model.ids import EnvironmentName, Version
+from reconciler.model.runtime import Argument, ImageRef, PortNumber, Probes, ResolvedRuntime
+from reconciler.model.wire import DnsLabel, Field, LabelKey, LabelValue, Percent, Quantity, Sha256, Wire, quantity_value
+
+MAX_NAME = 40
+ReleaseLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
+ModelUri = Annotated[
+    str, StringConstraints(pattern=r"^(oci|s3|gs|hf|https|pvc)://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")
+]
+ModelText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+
+class Model(Wire):
+    """The artifact: where it lies and, by digest, exactly which one it is."""
+
+    name: ModelText
+    version: ModelText
+    """The model version people speak of (1.4.0); `digest` is what counts."""
+    uri: ModelUri
+    digest: Sha256
+    format: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")]
+
+
+class Slice(Wire):
+    """One evaluation on a named part of the dataset."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    value: float
+
+
+class Evaluation(Wire):
+    """One measured quality of the model; policies compare it with what runs now."""
+
+    dataset: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    metric: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.@-]{0,63}$")]
+    value: float
+    slices: tuple[Slice, ...] = ()
+
+
+class Evidence(Wire):
+    """What policies may require and compare with what runs now."""
+
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+class SecretKeyRef(Wire):
+    """One key of a Secret in the release's namespace."""
+
+    name: DnsLabel
+    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+
+
+class EnvVar(Wire):
+    """One environment variable: a literal, or a reference to a Secret's key."""
+
+    name: EnvName
+    value: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    secret_key_ref: SecretKeyRef | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "EnvVar":
+        if (self.value is None) == (self.secret_key_ref is None):
+            raise ValueError(f"'{self.name}' needs exactly one of value and secretKeyRef")
+        return self
+
+
+class Gpu(Wire):
+    """GPUs per pod."""
+
+    count: Annotated[int, Field(ge=1, le=64)]
+    product: LabelValue | None = None
+    """The node label nvidia.com/gpu.product."""
+
+
+class Resources(Wire):
+    """Per pod. CPU is a request, memory both request and limit, GPUs a limit."""
+
+    cpu: Quantity
+    memory: Quantity
+    gpu: Gpu | None = None
+
+
+class ScaleMetric(Wire):
+    """What the autoscaler follows."""
+
+    type: Literal["cpu", "memory"]
+    target: Percent
+
+
+class Replicas(Wire):
+    """How many pods; an autoscaler is made when max is above min."""
+
+    min: Annotated[int, Field(ge=1, le=1000)]
+    max: Annotated[int, Field(ge=1, le=1000)]
+    metric: ScaleMetric = ScaleMetric(type="cpu", target="70%")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Replicas":
+        if self.max < self.min:
+            raise ValueError(f"max {self.max} is below min {self.min}")
+        return self
+
+
+class Toleration(Wire):
+    """A Kubernetes toleration."""
+
+    key: LabelKey
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: LabelValue | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class Placement(Wire):
+    """Where pods may run."""
+
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    topology_spread: Literal["zone", "node"] | None = None
+
+
+class Disruption(Wire):
+    """What a node drain may take away at once."""
+
+    max_unavailable: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class AllowFrom(Wire):
+    """Pods of one namespace that may call the model."""
+
+    namespace: DnsLabel
+
+
+class Access(Wire):
+    """Identity of the pods, and who may call them."""
+
+    service_account: DnsLabel | None = None
+    """Made by us; default: the release's name."""
+    allow_from: tuple[AllowFrom, ...] = ()
+    """Empty: only pods of the release's own namespace."""
+
+
+class Serving(Wire):
+    """How the model is served."""
+
+    runtime: DnsLabel
+    image: ImageRef | None = None
+    port: PortNumber | None = None
+    """Overrides the runtime's first port."""
+    probes: Probes | None = None
+    """Overrides the runtime's probes."""
+    args: tuple[Argument, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    resources: Resources
+    replicas: Replicas
+    placement: Placement = Placement()
+    disruption: Disruption = Disruption()
+    access: Access = Access()
+
+    @model_validator(mode="after")
+    def _distinct_env(self) -> "Serving":
+        names = [variable.name for variable in self.env]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"env names '{name}' twice")
+        return self
+
+
+class Targets(Wire):
+    """Which clusters, and which namespace on them."""
+
+    namespace: DnsLabel
+    clusters: Selector
+
+
+class Rollout(Wire):
+    """How one version follows another."""
+
+    strategy: Literal["rolling", "recreate"] = "rolling"
+
+
+class ReleaseSpec(Wire):
+    """What runs, where, and how it gets there."""
+
+    environment: DnsLabel
+    model: Model
+    evidence: Evidence = Evidence()
+    serving: Serving
+    targets: Targets
+    rollout: Rollout = Rollout()
+
+
+class ReleaseMetadata(Metadata):
+    """A release's name has at most 40 characters: a version's digest is added to it."""
+
+    name: ReleaseLabel
+
+
+class ModelRelease(Document):
+    """One model in one environment."""
+
+    kind: Literal["ModelRelease"]
+    metadata: ReleaseMetadata
+    spec: ReleaseSpec
+
+    @property
+    def environment(self) -> EnvironmentName:
+        """The signed environment."""
+        return EnvironmentName(self.spec.environment)
+
+
+class Effective(Wire):
+    """A release with everything resolved: all that a target needs to render it, without Git and without home.
+
+    `renderer` is the number of the renderer that this version was made for; an old one keeps being rendered with it.
+    """
+
+    renderer: int
+    version: Version
+    manifest: Sha256
+    """sha256 of the manifest's bytes."""
+    repository: str
+    name: ReleaseLabel
+    labels: dict[str, str]
+    image: ImageRef
+    spec: ReleaseSpec
+    runtime: ResolvedRuntime
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one pod."""
+        gpu = self.spec.serving.resources.gpu
+        return gpu.count if gpu else 0
+
+    @property
+    def memory(self) -> Decimal:
+        """Bytes of memory of one pod."""
+        return quantity_value(self.spec.serving.resources.memory)

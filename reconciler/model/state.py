@@ -1,0 +1,299 @@
+"""What progress looks like: the directive, and the three state objects that keep it on clusters.
+
+The release pass alone writes directives; the target pass carries them out and reports. Nothing here decides.
+"""
+
+import base64
+import zlib
+from enum import StrEnum
+from typing import Any, Literal
+
+import orjson
+
+from reconciler.model.ids import (
+    BlobId,
+    Closure,
+    EnvironmentName,
+    ReleaseKey,
+    ReleaseName,
+    RepositoryName,
+    Revision,
+    Version,
+)
+from reconciler.model.objects import ObjectRef
+from reconciler.model.plan import Condition, Gate
+from reconciler.model.policy import PolicyVerdict
+from reconciler.model.record import OutboxEntry
+from reconciler.model.release import Effective
+from reconciler.model.wire import Field, Sha256, Time, Wire
+
+STATE_API = "reconciler.dev/v1alpha1"
+
+
+class Phase(StrEnum):
+    """Where a rollout stands: a summary, not a program counter, since every pass starts from what is seen."""
+
+    PENDING = "Pending"  # a gate is closed, or nothing has been asked yet
+    PREPARING = "Preparing"  # the candidate's first pods are coming up
+    STEPPING = "Stepping"  # replicas move from stable to candidate
+    ROLLING_BACK = "RollingBack"  # a known-good version returns at once
+    PROMOTED = "Promoted"  # what the trunk asks for runs and is healthy everywhere
+
+
+class Role(StrEnum):
+    """What a version is to its release on one cluster."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+    PREVIOUS = "previous"  # kept scaled to zero, for a rollback at once
+
+
+class VersionDirective(Wire):
+    """One version on one cluster: how many replicas it may have, and which effective spec it is rendered from."""
+
+    version: Version
+    role: Role
+    low: int
+    high: int
+    """While a rollout runs low == high; else the autoscaler's range. 0 and 0: scaled to zero, no autoscaler."""
+    effective: Sha256
+    """sha256 of the effective spec's canonical JSON: a change in place (allowFrom, replicas …) changes it."""
+
+
+class Directive(Wire):
+    """What a release tells one target to run. `sequence` only grows."""
+
+    sequence: int
+    revision: Revision
+    closure: Closure
+    versions: tuple[VersionDirective, ...]
+    self_heal: bool = True
+
+    def version(self, version: Version) -> VersionDirective | None:
+        """The directive for one version, or None when the target is not to have it."""
+        return next((entry for entry in self.versions if entry.version == version), None)
+
+
+def pack(effective: Effective) -> str:
+    """An effective spec as base64 of zlib of canonical JSON: what state objects keep."""
+    return base64.b64encode(zlib.compress(canonical(effective.to_data()), 9)).decode()
+
+
+def unpack(packed: str) -> Effective:
+    """The inverse of `pack`; raises ValueError on anything else."""
+    return Effective.from_data(orjson.loads(zlib.decompress(base64.b64decode(packed, validate=True))))
+
+
+def canonical(data: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8. Digests are taken over this."""
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+
+
+class ReleaseRef(Wire):
+    """Which release a state object is of."""
+
+    repository: str
+    environment: str
+    name: str
+
+
+class VersionRef(Wire):
+    """A version and what people know it by."""
+
+    version: Version
+    model_version: str
+    manifest: Sha256
+    closure: Closure
+
+
+class Promotion(Wire):
+    """One version that was Promoted here; the newest stands first in a history."""
+
+    version: Version
+    model_version: str
+    manifest: Sha256
+    closure: Closure
+    revision: Revision
+    at: Time
+    keys: tuple[str, ...] = ()
+    """Fingerprints of the keys that released it."""
+
+
+class ReleaseStatus(Wire):
+    """Progress of one release."""
+
+    revision: Revision | Literal[""] = ""
+    closure: Closure | Literal[""] = ""
+    manifest: Sha256 | Literal[""] = ""
+    """What the trunk asked for when this was written."""
+    first_seen: Time | None = None
+    """When we first saw that manifest: keys are judged for this time."""
+    model_version: str = ""
+    phase: Phase = Phase.PENDING
+    since: Time | None = None
+    stable: VersionRef | None = None
+    candidate: VersionRef | None = None
+    gates: tuple[Gate, ...] = ()
+    """Closed gates only."""
+    verdicts: tuple[PolicyVerdict, ...] = ()
+    directives: dict[str, Directive] = Field(default_factory=dict)
+    """By cluster."""
+    effective: dict[str, str] = Field(default_factory=dict)
+    """By version in use or within rollback.depth: the packed effective spec."""
+    history: tuple[Promotion, ...] = ()
+    """The last 10 promoted versions, newest first."""
+    full: dict[str, int] = Field(default_factory=dict)
+    """By cluster: the size stable had before the rollout touched it; what an abort gives back."""
+    message: str = ""
+    """One sentence of progress."""
+    outbox: tuple[OutboxEntry, ...] = ()
+    """What the ledger has not got yet; entries that were pushed go with the next write."""
+    conditions: tuple[Condition, ...] = ()
+
+
+class ReleaseState(Wire):
+    """One release's state on the home cluster."""
+
+    release: ReleaseRef
+    status: ReleaseStatus = ReleaseStatus()
+
+    @property
+    def key(self) -> ReleaseKey:
+        """The release's identity."""
+        return release_key(self.release)
+
+
+class InventoryEntry(Wire):
+    """One object we made. `rendered` is the payload's digest, `live` what the server had after we applied it.
+
+    An entry with an empty `live` was announced but not confirmed: it is applied again.
+    """
+
+    group: str = ""
+    api: str
+    """The API version within the group: v1, v2 …"""
+    kind: str
+    namespace: str = ""
+    name: str
+    tier: int
+    rendered: Sha256
+    live: str = ""
+    uid: str = ""
+    repairs: int = 0
+    """Repairs in a row, each within ten minutes of the one before: at 5 we stop and name the other manager."""
+    repaired_at: Time | None = None
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Which object this is."""
+        return ObjectRef(group=self.group, version=self.api, kind=self.kind, namespace=self.namespace, name=self.name)
+
+
+class PruneMark(Wire):
+    """An object that the directive no longer renders. A later pass that still finds it so deletes it."""
+
+    group: str = ""
+    api: str
+    kind: str
+    namespace: str = ""
+    name: str
+    sequence: int
+    """The directive it was marked under."""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Which object this is."""
+        return ObjectRef(group=self.group, version=self.api, kind=self.kind, namespace=self.namespace, name=self.name)
+
+
+class VersionHealth(Wire):
+    """How one version does on one cluster. `wanted` is the size it was told to have (low end)."""
+
+    replicas: int
+    """Pods that exist."""
+    ready: int
+    wanted: int
+    healthy: bool
+    failed: bool = False
+    """True when it will not get better by waiting (deadline exceeded)."""
+    reason: str = ""
+    message: str = ""
+
+
+class TargetStatus(Wire):
+    """What one target runs."""
+
+    sequence: int = 0
+    """The directive that this status speaks of."""
+    inventory: tuple[InventoryEntry, ...] = ()
+    marks: tuple[PruneMark, ...] = ()
+    versions: dict[str, VersionHealth] = Field(default_factory=dict)
+    serving: str = ""
+    """The model version that serves, for people."""
+    drifted: tuple[str, ...] = ()
+    """Objects that differ and are only reported (selfHeal: false)."""
+    conditions: tuple[Condition, ...] = ()
+
+
+class TargetState(Wire):
+    """One target's state on its own cluster, in the release's namespace."""
+
+    release: ReleaseRef
+    cluster: str
+    home: str
+    """UID of the home cluster's kube-system namespace: who may act on this."""
+    directive: Directive
+    effective: dict[str, str]
+    """By version that the directive names: the packed effective spec."""
+    status: TargetStatus = TargetStatus()
+
+    @property
+    def key(self) -> ReleaseKey:
+        """The release's identity."""
+        return release_key(self.release)
+
+
+class AcceptedDocument(Wire):
+    """The last accepted blob of one governing document: it stays in force whatever untrusted text follows it."""
+
+    kind: str
+    name: str
+    blob: BlobId
+    sha256: Sha256
+
+
+class RepositoryStatus(Wire):
+    """What we accepted from one repository."""
+
+    revision: Revision | Literal[""] = ""
+    accepted: dict[str, AcceptedDocument] = Field(default_factory=dict)
+    """By path."""
+    ledger: str = ""
+    """The ledger's head commit."""
+    sequence: int = 0
+    """The last record's sequence."""
+    outbox: tuple[OutboxEntry, ...] = ()
+    """What the ledger has not got yet."""
+    conditions: tuple[Condition, ...] = ()
+
+
+class RepositoryState(Wire):
+    """One repository's state on the home cluster."""
+
+    repository: str
+    branch: str
+    status: RepositoryStatus = RepositoryStatus()
+
+
+def release_key(ref: ReleaseRef) -> ReleaseKey:
+    """The key of a wire reference."""
+    return ReleaseKey(
+        repository=RepositoryName(ref.repository),
+        environment=EnvironmentName(ref.environment),
+        name=ReleaseName(ref.name),
+    )
+
+
+def release_ref(key: ReleaseKey) -> ReleaseRef:
+    """The wire reference of a key."""
+    return ReleaseRef(repository=key.repository, environment=key.environment, name=key.name)

@@ -1,0 +1,131 @@
+"""Statements: the small texts that signatures are made over, rendered here from what is about to be used.
+
+Never a parser: nothing is ever read out of a signed text, so there is no canonical form to agree on. Rules: one line
+per field in the order of the class, values are checked when the statement is made so that none can forge a line, and
+each kind has a namespace of its own, so no signature of one kind stands in for another.
+"""
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from reconciler.errors import Refused
+
+MAX_VALUE = 1024  # characters of one field
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+# Control, format (bidirectional marks, zero width), surrogate, unassigned, line and paragraph separators.
+_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+
+Rule = Callable[[Any], str]
+"""A value → its text in the statement; raises ValueError with a phrase that says what is wrong."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE:
+        raise ValueError(f"must be a text of 1 to {MAX_VALUE} characters")
+    if value != value.strip() or any(unicodedata.category(character) in _FORBIDDEN for character in value):
+        raise ValueError("must be one line without control characters and without spaces around it")
+    return value
+
+
+def _word(value: object) -> str:
+    text = _text(value)
+    if " " in text:
+        raise ValueError("must be one word")
+    return text
+
+
+def _digest(value: object) -> str:
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise ValueError("must be a sha256 in 64 lower-case hex digits")
+    return value
+
+
+def _count(value: object) -> str:
+    if type(value) is not int or not 0 <= value < 10**18:
+        raise ValueError("must be a whole number that is not negative")
+    return str(value)
+
+
+def _line(key: str, rule: Rule) -> Any:
+    return field(metadata={"key": key, "rule": rule})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What every statement has. Making one with a value that could forge a line raises Refused."""
+
+    kind: ClassVar[str]
+    about: ClassVar[str]
+    repository: str = _line("repository", _text)
+
+    def __post_init__(self) -> None:
+        self.text()
+
+    @property
+    def namespace(self) -> str:
+        """The SSHSIG namespace of this kind: `reconciler-release-v1@reconciler.dev`."""
+        return f"reconciler-{self.kind}-v1@reconciler.dev"
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for sentences."""
+        return self.about.format(self=self)
+
+    def text(self) -> bytes:
+        """The exact bytes that are signed: a first line, `key: value` lines, a last newline; UTF-8."""
+        lines = [f"reconciler-{self.kind}-v1"]
+        for one in dataclasses.fields(self):
+            key, rule = one.metadata["key"], one.metadata["rule"]
+            try:
+                lines.append(f"{key}: {rule(getattr(self, one.name))}")
+            except ValueError as error:
+                raise Refused(f"No {self.kind} statement can be made: {key} {error}.") from error
+        return ("\n".join(lines) + "\n").encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStatement(Statement):
+    """A release is this manifest, byte for byte."""
+
+    kind: ClassVar[str] = "release"
+    about: ClassVar[str] = "release {self.name} in {self.environment} of {self.repository}"
+    environment: str = _line("environment", _word)
+    name: str = _line("name", _word)
+    manifest_sha256: str = _line("manifest-sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigStatement(Statement):
+    """A document that decides something lies at this path with these bytes."""
+
+    kind: ClassVar[str] = "config"
+    about: ClassVar[str] = "{self.document_kind} {self.path} of {self.repository}"
+    path: str = _line("path", _text)
+    document_kind: str = _line("kind", _word)
+    sha256: str = _line("sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustStatement(Statement):
+    """A version of the trust file is these bytes."""
+
+    kind: ClassVar[str] = "trust"
+    about: ClassVar[str] = "version {self.version} of the trust file of {self.repository}"
+    version: int = _line("version", _count)
+    sha256: str = _line("sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStatement(Statement):
+    """A record of the ledger is these bytes and follows the record whose bytes have the digest `previous`."""
+
+    kind: ClassVar[str] = "record"
+    about: ClassVar[str] = "record {self.sequence} of {self.repository}"
+    sequence: int = _line("sequence", _count)
+    previous: str = _line("previous", _digest)
+    sha256: str = _line("sha256", _digest)
