@@ -14,6 +14,8 @@ Version = NewType("Version", str)  # sha256:<64 hex>: all that changes pods (1.4
 Closure = NewType("Closure", str)  # sha256:<64 hex>: the documents that decide what runs and how it is judged
 PlanDigest = NewType("PlanDigest", str)  # sha256:<64 hex>: shown and audited, never bound to
 
+_STEM = 54  # a label value has at most 63 characters: 9 are the digest's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ReleaseKey:
@@ -28,9 +30,13 @@ class ReleaseKey:
 
     @property
     def state_name(self) -> str:
-        """The name of this release's state objects: `<environment>-<name>-<8 hex>`, unique per repository."""
+        """The name of this release's state objects: `<environment>-<name>-<8 hex>`, unique per repository.
+
+        It is a label value too, so it is cut to 63 characters; the digest keeps cut names apart.
+        """
         identity = f"{self.repository}/{self.environment}/{self.name}"
-        return f"{self.environment}-{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        stem = f"{self.environment}-{self.name}"[:_STEM].rstrip("-")
+        return f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -1,0 +1,22 @@
+"""The model servers that ship: one file each, one table.
+
+A built-in runtime is data (`BUILTIN`, what a release resolves to) and, where the server needs arguments that depend on
+the release, one function (`ARGUMENTS`). Both belong to the id: `builtin:vllm/1` never changes under that name, because
+it is part of the version of everything that runs with it. A better one is `builtin:vllm/2`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from reconciler.model.release import Effective
+from reconciler.model.runtime import ResolvedRuntime
+from reconciler.render.runtimes import generic, vllm
+
+BUILTIN: Mapping[str, ResolvedRuntime] = {runtime.id: runtime for runtime in (generic.GENERIC_1, vllm.VLLM_1)}
+
+ARGUMENTS: Mapping[str, Callable[[Effective], tuple[str, ...]]] = {vllm.VLLM_1.id: vllm.arguments_1}
+
+
+def own_arguments(effective: Effective) -> tuple[str, ...]:
+    """What the runtime adds between its fixed arguments and the release's own; nothing for most."""
+    arguments = ARGUMENTS.get(effective.runtime.id)
+    return arguments(effective) if arguments else ()

@@ -1,0 +1,91 @@
+"""One target: its directive and effective specs → every object it should have, and the sizes of its workloads.
+
+Not deciding what to change, and no knowledge of what is there. Rules:
+
+- Tiers: 1 ServiceAccounts and NetworkPolicy; 2 per version the Deployment, Service, autoscaler and disruption budget;
+  3 the release Service.
+- A release's own objects follow the lead version: the candidate, else the stable, else the first.
+- The order of versions in a directive changes nothing else.
+- A version is rendered by the renderer whose number its effective spec carries, for as long as it runs; `RENDERER` is
+  what new versions get. A pod template that changes is a new renderer with the next number.
+- What is missing, unknown or of another release is an error, never an empty rendering.
+"""
+
+from collections.abc import Callable, Mapping
+
+from reconciler.errors import Stalled
+from reconciler.model.ids import ReleaseKey, Version, short
+from reconciler.model.objects import RenderedObject, Rendering, Size
+from reconciler.model.release import Effective
+from reconciler.model.state import Directive, Role, VersionDirective
+from reconciler.render.access import network_policy, service_accounts
+from reconciler.render.identity import Body, seal
+from reconciler.render.scaling import autoscaler, disruption_budget, size
+from reconciler.render.service import release_service, version_service
+from reconciler.render.workload import deployment
+
+RENDERER = 1
+RENDERERS: Mapping[int, Callable[[Effective, ReleaseKey], Body]] = {1: deployment}
+
+_IDENTITY, _VERSION, _ADDRESS = 1, 2, 3
+
+
+def render(directive: Directive, effective: Mapping[Version, Effective], *, key: ReleaseKey) -> Rendering:
+    """Everything the target should have; raises Stalled when the directive cannot be rendered as it stands."""
+    if not directive.versions:
+        raise Stalled(f"The directive for {key} names no version.", reason="DirectiveInvalid")
+    specs = {entry.version: _effective(entry, effective, key) for entry in directive.versions}
+    if len(specs) < len(directive.versions):
+        raise Stalled(f"The directive for {key} names one version twice.", reason="DirectiveInvalid")
+    lead = specs[_lead(directive).version]
+    running = [specs[version] for version in sorted(specs)]
+    objects = [seal(body, _IDENTITY) for body in service_accounts(running, key)]
+    objects.append(seal(network_policy(lead, running, key), _IDENTITY))
+    sizes = []
+    for entry in directive.versions:
+        rendered, its_size = _version(entry, specs[entry.version], key)
+        objects += rendered
+        sizes.append(its_size)
+    objects.append(seal(release_service(lead, key), _ADDRESS))
+    return Rendering(
+        objects=tuple(sorted(objects, key=lambda rendered: (rendered.tier, rendered.ref))),
+        sizes=tuple(sorted(sizes, key=lambda each: each.ref)),
+    )
+
+
+def _version(entry: VersionDirective, effective: Effective, key: ReleaseKey) -> tuple[list[RenderedObject], Size]:
+    renderer = RENDERERS.get(effective.renderer)
+    if renderer is None:
+        raise Stalled(
+            f"Version {short(effective.version)} of {key} was made by renderer {effective.renderer}, which this daemon "
+            f"does not have (it has {', '.join(map(str, sorted(RENDERERS)))}); run a newer one.",
+            reason="RendererUnknown",
+        )
+    workload = seal(renderer(effective, key), _VERSION)
+    bodies = [
+        version_service(effective, key),
+        *autoscaler(entry, effective, key),
+        *disruption_budget(entry, effective, key),
+    ]
+    return [workload, *(seal(body, _VERSION) for body in bodies)], size(entry, workload.ref)
+
+
+def _lead(directive: Directive) -> VersionDirective:
+    by_role = {entry.role: entry for entry in reversed(directive.versions)}
+    return by_role.get(Role.CANDIDATE) or by_role.get(Role.STABLE) or directive.versions[0]
+
+
+def _effective(entry: VersionDirective, effective: Mapping[Version, Effective], key: ReleaseKey) -> Effective:
+    found = effective.get(entry.version)
+    if found is None:
+        raise Stalled(
+            f"The effective spec of version {short(entry.version)} of {key} is missing.", reason="EffectiveMissing"
+        )
+    identity = (found.repository, found.spec.environment, found.name, found.version)
+    if identity != (key.repository, key.environment, key.name, entry.version):
+        raise Stalled(
+            f"The effective spec kept for version {short(entry.version)} of {key} is that of version "
+            f"{short(found.version)} of {found.spec.environment}/{found.name} in {found.repository}.",
+            reason="EffectiveMismatch",
+        )
+    return found
