@@ -1,0 +1,192 @@
+"""References become things: a release, with what it names, becomes the effective spec and the clusters it goes to.
+
+Not a judgement (whether an image's registry is allowed is a policy's question) and not trust: the caller passes only
+documents that are in force. Rules: everything that does not resolve is told at once, at the field that names it;
+nothing is guessed; an image and an artifact are named by digest, for what a tag means can change after the review.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.digest import version_of
+from reconciler.documents.schema import Loaded
+from reconciler.documents.words import FieldPath, listed, show, suggestion
+from reconciler.errors import Invalid, Problem
+from reconciler.model.cluster import Cluster
+from reconciler.model.document import Selector
+from reconciler.model.environment import Environment, EnvironmentSpec
+from reconciler.model.ids import ClusterName
+from reconciler.model.release import Effective, ModelRelease, ReleaseSpec
+from reconciler.model.runtime import ResolvedRuntime, ServingRuntime
+
+_PINNED = re.compile(r"[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}")
+_OCI_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
+_HF_REVISION = re.compile(r"@[0-9a-f]{40}$")
+
+_ENVIRONMENT: FieldPath = ("spec", "environment")
+_URI: FieldPath = ("spec", "model", "uri")
+_FORMAT: FieldPath = ("spec", "model", "format")
+_RUNTIME: FieldPath = ("spec", "serving", "runtime")
+_IMAGE: FieldPath = ("spec", "serving", "image")
+_NAMESPACE: FieldPath = ("spec", "targets", "namespace")
+_CLUSTERS: FieldPath = ("spec", "targets", "clusters")
+
+Found = Iterator[tuple[FieldPath, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What a release means now: what its targets render, and the clusters it goes to, sorted and never empty."""
+
+    effective: Effective = field(repr=False)
+    clusters: tuple[ClusterName, ...]
+
+
+def runtimes_of(builtin: Iterable[ResolvedRuntime], documents: Iterable[Loaded]) -> dict[str, ResolvedRuntime]:
+    """The runtimes that releases may name; a document of the repository stands before a built-in one of its name."""
+    runtimes = {runtime.name: runtime for runtime in builtin}
+    for loaded in documents:
+        document = loaded.as_(ServingRuntime)
+        runtimes[loaded.name] = ResolvedRuntime(id=loaded.path, name=loaded.name, spec=document.spec)
+    return runtimes
+
+
+def resolve(
+    release: Loaded,
+    environments: Mapping[str, Environment],
+    runtimes: Mapping[str, ResolvedRuntime],
+    clusters: Mapping[str, Cluster],
+    *,
+    manifest_sha256: str,
+    repository: str,
+    renderer: int,
+) -> Resolved:
+    """The effective spec of a release and its clusters; raises Invalid with every reference that does not resolve.
+
+    `manifest_sha256` is of the manifest's bytes, `renderer` the number that new versions get.
+    """
+    document = release.as_(ModelRelease)
+    spec = document.spec
+    environment, runtime = environments.get(spec.environment), runtimes.get(spec.serving.runtime)
+    found = [*_names(spec, environments, runtimes), *_artifact(spec)]
+    if environment is not None:
+        found += [*_allowed(spec, environment.spec), *_selected(spec, environment, clusters)]
+    if runtime is not None:
+        found += [*_served(spec, runtime), *_image(spec, runtime)]
+    image = spec.serving.image or (runtime.spec.image if runtime else None)
+    if found or environment is None or runtime is None or image is None:
+        raise Invalid([_problem(release, path, sentence) for path, sentence in found])
+    runtime = with_overrides(runtime, spec)
+    effective = Effective(
+        renderer=renderer,
+        version=version_of(spec, runtime, image, renderer),
+        manifest=manifest_sha256,
+        repository=repository,
+        name=document.name,
+        labels=document.metadata.labels,
+        image=image,
+        spec=spec,
+        runtime=runtime,
+    )
+    return Resolved(effective=effective, clusters=selected(spec.targets.clusters, environment.spec.clusters, clusters))
+
+
+def selected(release: Selector, environment: Selector, clusters: Mapping[str, Cluster]) -> tuple[ClusterName, ...]:
+    """The clusters that both selectors match, sorted."""
+    return tuple(
+        ClusterName(name)
+        for name, cluster in sorted(clusters.items())
+        if release.matches(cluster.metadata.labels) and environment.matches(cluster.metadata.labels)
+    )
+
+
+def with_overrides(runtime: ResolvedRuntime, spec: ReleaseSpec) -> ResolvedRuntime:
+    """The runtime with the release's own port (in place of its first one) and probes."""
+    content = runtime.spec
+    if spec.serving.port is not None:
+        first = content.ports[0].model_copy(update={"port": spec.serving.port})
+        content = content.model_copy(update={"ports": (first, *content.ports[1:])})
+    if spec.serving.probes is not None:
+        content = content.model_copy(update={"probes": spec.serving.probes})
+    return runtime.model_copy(update={"spec": content})
+
+
+def _problem(release: Loaded, path: FieldPath, sentence: str) -> Problem:
+    """A field that is not written is spoken of at the one around it."""
+    return release.problem(path, sentence, key=path not in release.positions.values)
+
+
+def _names(spec: ReleaseSpec, environments: Mapping[str, object], runtimes: Mapping[str, object]) -> Found:
+    if spec.environment not in environments:
+        yield _ENVIRONMENT, _unknown("environment", spec.environment, environments)
+    if spec.serving.runtime not in runtimes:
+        yield _RUNTIME, _unknown("runtime", spec.serving.runtime, runtimes)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    return f"there is no {kind} '{name}': {suggestion(name, known) or f'there is {listed(known)}'}"
+
+
+def _artifact(spec: ReleaseSpec) -> Found:
+    uri, digest = spec.model.uri, spec.model.digest
+    if uri.startswith("oci://"):
+        match = _OCI_DIGEST.search(uri)
+        if match is None:
+            yield _URI, f"{show(uri)} is named by a tag, which can move: end it with @{digest}"
+        elif match[1] != digest:
+            yield _URI, f"its digest {match[1]} is not spec.model.digest {digest}: write the same one in both"
+    if uri.startswith("hf://") and _HF_REVISION.search(uri) is None:
+        yield _URI, f"{show(uri)} is named by a branch, which can move: end it with @ and the 40 hex digits of a commit"
+
+
+def _served(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
+    if runtime.spec.formats and spec.model.format not in runtime.spec.formats:
+        served = listed(runtime.spec.formats)
+        yield _FORMAT, f"the runtime '{runtime.name}' does not serve '{spec.model.format}': it serves {served}"
+
+
+def _image(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
+    if spec.serving.image is not None:
+        path, image, owner = _IMAGE, spec.serving.image, ""
+    elif runtime.spec.image is not None:
+        path, image, owner = _RUNTIME, runtime.spec.image, f"the image of {runtime.id}, "
+    else:
+        yield _IMAGE, f"there is no image: the runtime '{runtime.name}' brings none, so name one as name@sha256:…"
+        return
+    if _PINNED.fullmatch(image):
+        return
+    if "@" in image:
+        yield path, f"{owner}{show(image)} is not an image by digest: write name@sha256: and 64 lower-case hex digits"
+    else:
+        yield path, f"{owner}{show(image)} is named by a tag, which can move: write name@sha256:…"
+
+
+def _allowed(spec: ReleaseSpec, environment: EnvironmentSpec) -> Found:
+    namespace, scheme = spec.targets.namespace, spec.model.uri.partition("://")[0]
+    if namespace not in environment.namespaces:
+        sentence = f"the environment '{spec.environment}' allows the namespaces {listed(environment.namespaces)}"
+        yield _NAMESPACE, f"'{namespace}' is not allowed: {sentence}"
+    if scheme not in environment.model_sources:
+        sentence = f"the environment '{spec.environment}' allows models from {listed(environment.model_sources)}"
+        yield _URI, f"'{scheme}' is not allowed: {sentence}"
+
+
+def _selected(spec: ReleaseSpec, environment: Environment, clusters: Mapping[str, Cluster]) -> Found:
+    wanted, allowed = spec.targets.clusters, environment.spec.clusters
+    if selected(wanted, allowed, clusters):
+        return
+    if not wanted.match_labels:
+        yield _CLUSTERS, "an empty selector matches no cluster: name at least one label"
+    elif not clusters:
+        yield _CLUSTERS, "there are no clusters: add a Cluster document"
+    else:
+        here = [name for name, cluster in clusters.items() if allowed.matches(cluster.metadata.labels)]
+        theirs = f"its clusters ({_labels(allowed)}) are {listed(here)}" if here else "it has no clusters itself"
+        sentence = f"no cluster of the environment '{environment.name}' has the labels {_labels(wanted)}: {theirs}"
+        yield _CLUSTERS, sentence
+
+
+def _labels(selector: Selector) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(selector.match_labels.items())) or "no labels"
