@@ -1,0 +1,256 @@
+"""The daemon's settings file (`reconciler.yaml`, outside the watched repository); the only reader of the environment.
+
+Unknown keys, unreadable files, world-readable private keys and names that do not resolve are errors at start, all at
+once, each with its line. Secrets are only ever files.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints, model_validator
+
+from reconciler.documents.load import Positions
+from reconciler.documents.schema import parse_as
+from reconciler.errors import Invalid, Misused, Problem
+from reconciler.model.wire import DnsLabel, Duration, Field, Quantity, Wire, quantity_value
+
+DEFAULT_CONFIG = "reconciler.yaml"
+ENV_CONFIG = "RECONCILER_CONFIG"
+_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
+_SECRET_VOLUME = stat.S_IRGRP  # Kubernetes mounts secrets group-readable when fsGroup is set
+
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Allowance = Annotated[str, StringConstraints(pattern=r"^(fileRemotes|plainLoopback|exec:[A-Za-z0-9_./-]{1,255})$")]
+ContextName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/-]{0,252}$")]
+
+
+class Home(Wire):
+    """The cluster that holds the release state; in-cluster when no kubeconfig is named."""
+
+    kubeconfig: FilePath | None = None
+    context: ContextName | None = None
+    namespace: DnsLabel = "reconciler-system"
+    take_over: str = ""
+    """UID of another home's kube-system: targets recorded under it become ours."""
+
+
+class Credentials(Wire):
+    """How to reach the remote: a token file (https), or an SSH key with its known hosts."""
+
+    token_file: FilePath | None = None
+    ssh_key_file: FilePath | None = None
+    known_hosts_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Credentials":
+        if self.token_file and self.ssh_key_file:
+            raise ValueError("credentials need one of tokenFile and sshKeyFile, not both")
+        if bool(self.ssh_key_file) != bool(self.known_hosts_file):
+            raise ValueError("sshKeyFile and knownHostsFile belong together")
+        return self
+
+
+class LedgerSettings(Wire):
+    """Where the daemon's signed history lies."""
+
+    ref: Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$")] = (
+        "refs/heads/reconciler/ledger"
+    )
+
+
+class RepositorySettings(Wire):
+    """One watched repository."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,200}$")]
+    """The name that signatures use; never the remote's URL."""
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+    branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$")] = "main"
+    path: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,512}$")] = "."
+    start: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """The first accepted revision is this commit or a descendant."""
+    poll: Duration = timedelta(seconds=30)
+    credentials: Credentials = Credentials()
+    trust: FilePath
+    ledger: LedgerSettings = LedgerSettings()
+
+
+class Signing(Wire):
+    """The daemon's own key: valid for its ledger and its commits, for nothing else."""
+
+    key_file: FilePath
+    name: str = "reconciler"
+    email: str = "reconciler@localhost"
+
+
+class ClusterSettings(Wire):
+    """Where the `connection.kubeconfig` of Cluster documents resolves."""
+
+    kubeconfig_dir: FilePath
+
+
+class Limits(Wire):
+    """Bounds on what one process does at once and on what it reads."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 8
+    in_flight_per_cluster: Annotated[int, Field(ge=1, le=256)] = 16
+    document: Quantity = "256Ki"
+    fetch: Quantity = "512Mi"
+    fetch_timeout: Duration = timedelta(seconds=60)
+
+    @property
+    def document_bytes(self) -> int:
+        """The largest document that is read."""
+        return int(quantity_value(self.document))
+
+    @property
+    def fetch_bytes(self) -> int:
+        """The largest fetch that is kept."""
+        return int(quantity_value(self.fetch))
+
+
+class Listen(Wire):
+    """host:port of the HTTP endpoints."""
+
+    metrics: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}:[0-9]{1,5}$")] = "127.0.0.1:9090"
+
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.metrics.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Config(Wire):
+    """Everything the daemon is told."""
+
+    api_version: Literal["reconciler.dev/v1alpha1"]
+    kind: Literal["Config"]
+    home: Home = Home()
+    allow: tuple[Allowance, ...] = ()
+    """What is refused unless named: fileRemotes, plainLoopback, exec:<command>."""
+    repositories: Annotated[tuple[RepositorySettings, ...], Field(min_length=1)]
+    signing: Signing
+    clusters: ClusterSettings
+    data: FilePath | None = None
+    """Folder for the mirrors; everything in it can be lost."""
+    limits: Limits = Limits()
+    listen: Listen = Listen()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Config":
+        names = [repository.name for repository in self.repositories]
+        if len(set(names)) != len(names):
+            raise ValueError("two repositories have the same name")
+        return self
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The allowances, by name."""
+        return frozenset(self.allow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A valid configuration and the folder that its relative paths start from."""
+
+    config: Config
+    folder: Path
+
+    def path(self, text: str) -> Path:
+        """A file or folder that the configuration names."""
+        return (self.folder / Path(text).expanduser()).resolve()
+
+    @property
+    def data(self) -> Path:
+        """Where the mirrors lie."""
+        if self.config.data:
+            return self.path(self.config.data)
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        return Path(cache) / "reconciler"
+
+
+def find(given: Path | None) -> Path:
+    """The file given, `$RECONCILER_CONFIG`, or ./reconciler.yaml; raises Misused when there is none."""
+    path = given or Path(os.environ.get(ENV_CONFIG) or DEFAULT_CONFIG)
+    if not path.is_file():
+        raise Misused(
+            f"there is no settings file {path}",
+            hint=f"name one with --config or ${ENV_CONFIG}; `reconciler init` makes one",
+        )
+    return path
+
+
+def load(path: Path) -> Settings:
+    """Read and check a settings file; raises Misused with every problem, each with its line."""
+    try:
+        config, positions = parse_as(Config, str(path), path.read_bytes())
+    except Invalid as error:
+        raise Misused(error.message) from None
+    except OSError as error:
+        raise Misused(f"{path} cannot be read: {error.strerror}") from None
+    settings = Settings(config=config, folder=path.resolve().parent)
+    problems = [
+        Problem(path=str(path), line=line, column=column, field=".".join(map(str, field)), message=message)
+        for field, message in _unresolved(settings)
+        for line, column in [_place(positions, field)]
+    ]
+    if problems:
+        raise Misused(Invalid(problems).message)
+    return settings
+
+
+Field_ = tuple[str | int, ...]
+Check = Callable[[Path], str]
+
+
+def _place(positions: Positions, field: Field_) -> tuple[int, int]:
+    while field and field not in positions.values:
+        field = field[:-1]
+    return positions.values.get(field, (1, 1))
+
+
+def _unresolved(settings: Settings) -> Iterator[tuple[Field_, str]]:
+    """Every named file that is missing, unreadable or too open, as (field, sentence)."""
+    for field, text, check in _files(settings.config):
+        message = check(settings.path(text))
+        if message:
+            yield field, message
+
+
+def _files(config: Config) -> Iterator[tuple[Field_, str, Check]]:
+    yield ("signing", "keyFile"), config.signing.key_file, _private
+    yield ("clusters", "kubeconfigDir"), config.clusters.kubeconfig_dir, _folder
+    if config.home.kubeconfig:
+        yield ("home", "kubeconfig"), config.home.kubeconfig, _readable
+    for index, repository in enumerate(config.repositories):
+        at: Field_ = ("repositories", index)
+        yield (*at, "trust"), repository.trust, _readable
+        credentials = repository.credentials
+        if credentials.token_file:
+            yield (*at, "credentials", "tokenFile"), credentials.token_file, _private
+        if credentials.ssh_key_file and credentials.known_hosts_file:
+            yield (*at, "credentials", "sshKeyFile"), credentials.ssh_key_file, _private
+            yield (*at, "credentials", "knownHostsFile"), credentials.known_hosts_file, _readable
+
+
+def _readable(path: Path) -> str:
+    if not path.is_file():
+        return f"there is no file {path}"
+    return "" if os.access(path, os.R_OK) else f"{path} cannot be read"
+
+
+def _folder(path: Path) -> str:
+    return "" if path.is_dir() else f"there is no folder {path}"
+
+
+def _private(path: Path) -> str:
+    message = _readable(path)
+    if message:
+        return message
+    if path.stat().st_mode & _PRIVATE & ~_SECRET_VOLUME:
+        return f"{path} may be read by others; run chmod 600 on it"
+    return ""

@@ -1,0 +1,337 @@
+"""One connection per cluster: raw bytes in, raw bytes out, with the limits that keep one dead cluster to itself.
+
+The `kubernetes` library reads the configuration, authenticates and builds the connection pool; its model classes and
+its exceptions are never seen. Rules: every request has a timeout and is sent once; at most 16 are in flight (watches do
+not count); a circuit stops sending after transport failures; one TLS context per connection; no sentence shows a
+credential.
+"""
+
+import contextlib
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+import urllib3
+
+from reconciler.edges.kube import kubeconfig
+from reconciler.edges.kube.answers import Asked, failure
+from reconciler.edges.kube.circuit import Circuit
+from reconciler.edges.kube.credentials import ExecPlugin, TokenFile
+from reconciler.errors import Misused, Refused, Retry
+
+IN_FLIGHT = 16
+TIMEOUT = 10.0
+_WATCHES = 16
+_CONNECT_SECONDS = 5.0
+_CHUNK = 1 << 16
+_LARGEST_BODY = 64 << 20
+_SHORTEST_TOKEN = 8  # anything shorter guards nothing, and masking it would spoil sentences
+_JSON = "application/json"
+
+OnRequest = Callable[[str, str, int, float], None]
+"""(verb in lower case, resource, HTTP status or 0 when nothing came back, seconds), called after every request."""
+
+
+def _nothing(verb: str, resource: str, status: int, seconds: float) -> None:
+    """Tell nobody."""
+
+
+class Stream:
+    """The lines of one watch. `stop` may be called from another thread and ends a blocked read at once."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self._lock = threading.Lock()
+        self._done = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Complete lines, without their end; raises what the transport raises (see `Connection.stream`)."""
+        rest = b""
+        for chunk in self._response.stream(_CHUNK, decode_content=True):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line for line in lines if line)
+            if len(rest) > _LARGEST_BODY:
+                raise urllib3.exceptions.ProtocolError("a watch event is too large")
+
+    def stop(self) -> None:
+        """Wake the reader: it sees the end of the stream."""
+        with self._lock:
+            if not self._done:
+                with contextlib.suppress(ValueError, RuntimeError, OSError):  # the stream had ended by itself
+                    self._response.shutdown()
+
+    def close(self) -> None:
+        """Drop the connection; only the reading thread calls it."""
+        with self._lock:
+            self._done = True
+            self._response.close()
+
+
+class Connection:
+    """Thread-safe. `name` is the cluster's name in sentences."""
+
+    def __init__(self, *, name: str, configuration: Any, tls: ssl.SSLContext | None,
+                 authorize: Callable[[], str | None], on_request: OnRequest = _nothing) -> None:  # fmt: skip
+        self.name = name
+        self.circuit = Circuit(name)
+        self._base = configuration.host.rstrip("/")
+        self._pool = _pool(configuration, tls)
+        self._authorize = authorize
+        self._login = threading.Lock()
+        self._slots = threading.BoundedSemaphore(IN_FLIGHT)
+        self._on_request = on_request
+
+    def available(self) -> tuple[bool, float, str]:
+        """(requests may be sent, seconds until it is worth asking again, one sentence why not)."""
+        return self.circuit.available()
+
+    def close(self) -> None:
+        """Drop idle connections."""
+        self._pool.clear()
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None,
+        content_type: str = _JSON, timeout: float = TIMEOUT,
+    ) -> tuple[int, bytes]:  # fmt: skip
+        """Send once and return (status, body) of a 2xx answer; raises as `answers` says.
+
+        `timeout` in seconds holds for a free slot, for connecting, and for the whole answer.
+        """
+        free, after, sentence = self.available()
+        if not free:
+            raise Retry(sentence, reason="ClusterUnreachable", after=after)
+        if not self._slots.acquire(timeout=timeout):
+            raise Retry(
+                f"Cluster {self.name}: {IN_FLIGHT} requests are in flight and none ended within {timeout:g} s.",
+                reason="ClusterUnreachable",
+            )
+        try:
+            return self._send(method, path, query, body, content_type, timeout)
+        finally:
+            self._slots.release()
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None, content_type: str,
+        timeout: float,
+    ) -> tuple[int, bytes]:  # fmt: skip
+        headers = self._headers() | ({"Content-Type": content_type} if body is not None else {})
+        asked = Asked.of(path)
+        self.circuit.enter()
+        began = time.monotonic()
+        code = 0
+        try:
+            response = self._pool.request(
+                method, self._url(path, query), body=body, headers=headers, preload_content=False, retries=False,
+                redirect=False, timeout=_timeout(timeout),
+            )  # fmt: skip
+            data = self._body(response, began + timeout)
+            code = response.status
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from None
+        finally:
+            if code:
+                self.circuit.answered()
+            else:
+                self.circuit.abandoned()
+            self._on_request(method.lower(), asked.resource, code, time.monotonic() - began)
+        if not 200 <= code < 300:  # noqa: PLR2004  # HTTP's success range
+            retry_after = response.headers.get("Retry-After")
+            raise failure(self.name, method, asked, code, self._masked(data, headers), retry_after)
+        return code, data
+
+    def stream(self, path: str, *, query: Mapping[str, str], idle: float) -> Stream:
+        """Open a watch; `idle` is how many seconds may pass without a byte. Raises like `request`.
+
+        Reading raises urllib3's HTTPError or OSError: give it to `lost`, which returns our error.
+        """
+        headers = self._headers()
+        asked = Asked.of(path)
+        self.circuit.enter()
+        began = time.monotonic()
+        code = 0
+        try:
+            response = self._pool.request(
+                "GET", self._url(path, query), headers=headers, preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=idle),
+            )  # fmt: skip
+            code = response.status
+            opened = 200 <= code < 300  # noqa: PLR2004  # HTTP's success range
+            data = b"" if opened else self._body(response, began + idle)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from None
+        finally:
+            if code:
+                self.circuit.answered()
+            else:
+                self.circuit.abandoned()
+            self._on_request("watch", asked.resource, code, time.monotonic() - began)
+        if not opened:
+            retry_after = response.headers.get("Retry-After")
+            raise failure(self.name, "WATCH", asked, code, self._masked(data, headers), retry_after)
+        return Stream(response)
+
+    def lost(self, error: Exception) -> Retry:
+        """A watch that broke, as our error; it says nothing about whether the server can be reached."""
+        return Retry(f"A watch on cluster {self.name} ended: {_why(error)}.", reason="ClusterUnreachable")
+
+    def _unreachable(self, error: Exception) -> Retry:
+        why = _why(error)
+        self.circuit.failed(why + ".")
+        return Retry(f"Cluster {self.name} does not answer: {why}.", reason="ClusterUnreachable")
+
+    def _headers(self) -> dict[str, str]:
+        with self._login:  # a plugin or a token file is read once, not by every waiting thread
+            header = self._authorize()
+        headers = {"Accept": _JSON, "User-Agent": "reconciler"}
+        return headers | {"Authorization": header} if header else headers
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> str:
+        return f"{self._base}{path}" + (f"?{urlencode(query)}" if query else "")
+
+    def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+        parts, size = [], 0
+        for chunk in response.stream(_CHUNK, decode_content=True):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > _LARGEST_BODY or time.monotonic() > deadline:
+                response.close()
+                raise urllib3.exceptions.ProtocolError("the answer is too large or too slow")
+        response.release_conn()
+        return b"".join(parts)
+
+    def _masked(self, data: bytes, headers: Mapping[str, str]) -> bytes:
+        token = headers.get("Authorization", "").partition(" ")[2].encode()
+        return data.replace(token, b"***") if len(token) >= _SHORTEST_TOKEN else data
+
+
+def _timeout(seconds: float) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=min(seconds, _CONNECT_SECONDS), total=seconds)
+
+
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((urllib3.exceptions.NameResolutionError,), "its name does not resolve"),
+    ((urllib3.exceptions.NewConnectionError, ConnectionRefusedError), "the connection is refused"),
+    ((urllib3.exceptions.ConnectTimeoutError,), "connecting took too long"),
+    ((urllib3.exceptions.ReadTimeoutError, TimeoutError), "no answer in time"),
+    ((urllib3.exceptions.SSLError, ssl.SSLError), "its TLS certificate or handshake is not accepted"),
+    ((urllib3.exceptions.ProxyError,), "the proxy does not let us through"),
+)
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, from the kind of error alone: the texts of transport errors quote addresses and objects."""
+    words = (words for kinds, words in _FAILURES if isinstance(error, kinds))
+    return next(words, f"the connection broke ({type(error).__name__})")
+
+
+def segment(name: str) -> str:
+    """A name as one path segment; raises Refused for what the API server, too, never accepts as a name."""
+    if not name or name in {".", ".."} or "/" in name or "%" in name:
+        raise Refused(f"{name!r} cannot be the name of a Kubernetes object.")
+    return quote(name, safe="")
+
+
+def cluster_uid(connection: Connection) -> str:
+    """The identity of a cluster: the UID of its kube-system namespace."""
+    _, body = connection.request("GET", "/api/v1/namespaces/kube-system")
+    uid: str = orjson.loads(body)["metadata"]["uid"]
+    return uid
+
+
+def open_kubeconfig(
+    path: Path, context: str | None = None, *, name: str, allow: frozenset[str] = frozenset(),
+    on_request: OnRequest = _nothing,
+) -> Connection:  # fmt: skip
+    """A connection by a context (None: the current one) of a kubeconfig; raises Misused. Sends nothing yet."""
+    from kubernetes.client import Configuration
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader
+
+    login = kubeconfig.login(path, context, allow)
+    user = {key: value for key, value in login.user.items() if key not in {"exec", "tokenFile"}}
+    data = {
+        "current-context": "only",
+        "contexts": [{"name": "only", "context": {"cluster": "only", "user": "only"}}],
+        "clusters": [{"name": "only", "cluster": dict(login.cluster)}],
+        "users": [{"name": "only", "user": user}],
+    }
+    configuration = Configuration()
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:  # inline keys pass through files: see _context
+        try:
+            base = str(login.folder)
+            loader = KubeConfigLoader(data, config_base_path=base, temp_file_path=folder)  # type: ignore[no-untyped-call]
+            loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+            tls = _context(configuration) if login.server.startswith("https:") else None
+        except (ConfigException, ValueError, OSError):
+            raise Misused(
+                f"{path}: context {login.context!r}: its certificates or keys cannot be read; give them as PEM."
+            ) from None
+    return Connection(
+        name=name, configuration=configuration, tls=tls, authorize=_source(login, configuration), on_request=on_request
+    )
+
+
+def open_in_cluster(*, name: str, on_request: OnRequest = _nothing) -> Connection:
+    """A connection by the service account of the pod we run in; raises Misused outside of a cluster."""
+    from kubernetes.client import Configuration
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.incluster_config import load_incluster_config
+
+    configuration = Configuration()
+    try:
+        load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        tls = _context(configuration)
+    except (ConfigException, ValueError, OSError):
+        raise Misused(
+            f"Cluster {name} is configured as in-cluster, but there is no service account here: is this a pod?"
+        ) from None
+    return Connection(
+        name=name, configuration=configuration, tls=tls,
+        authorize=lambda: configuration.get_api_key_with_prefix("BearerToken"), on_request=on_request,
+    )  # fmt: skip
+
+
+def _source(login: kubeconfig.Login, configuration: Any) -> Callable[[], str | None]:
+    token_file = login.file("tokenFile")
+    if token_file is not None:
+        return TokenFile(token_file)
+    if "exec" in login.user:
+        return ExecPlugin(login.user["exec"], login.folder)
+    return lambda: configuration.get_api_key_with_prefix("BearerToken")
+
+
+def _context(configuration: Any) -> ssl.SSLContext:
+    """One TLS context with the cluster's CA. The library's default one loads every public CA: 47 ms and 1.1 MiB."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert:
+        context.load_verify_locations(cafile=configuration.ssl_ca_cert)
+    else:
+        context.load_default_certs()
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
+
+
+def _pool(configuration: Any, tls: ssl.SSLContext | None) -> urllib3.PoolManager:
+    from kubernetes.client.rest import RESTClientObject
+
+    configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None  # they are in the context
+    configuration.connection_pool_maxsize = IN_FLIGHT + _WATCHES
+    configuration.retries = False
+    configuration.keep_alive = True
+    if kubeconfig.is_loopback(urlsplit(configuration.host).hostname or ""):
+        configuration.proxy = None
+    pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
+    if tls is not None:
+        pool.connection_pool_kw["ssl_context"] = tls
+    return pool

@@ -1,0 +1,181 @@
+"""What a release pass tells: conditions, records for the ledger, Events and log lines, each only when something moved.
+
+Records come from the difference between two states, never from the act of applying, so a pass that is repeated after
+a crash tells the same or nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconciler.loop.progress import Fleeting
+from reconciler.model.ids import ClusterName, ReleaseKey, short
+from reconciler.model.plan import Condition, condition
+from reconciler.model.policy import PolicyResult
+from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
+from reconciler.model.state import Phase, ReleaseStatus
+
+if TYPE_CHECKING:
+    from reconciler.loop.release import Judged
+    from reconciler.loop.world import World
+
+NO_GATE = "NoGateClosed"
+_WARNINGS = frozenset({"Held", "Aborted"})
+
+
+def conditions(
+    before: ReleaseStatus, after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting], notes: Iterable[str],
+    now: datetime,
+) -> tuple[Condition, ...]:  # fmt: skip
+    """The release's conditions: Ready, Held, Reconciling, and ConfigTrusted when a newer text is not in force."""
+    ready, reason, message = _ready(after, clusters)
+    closed = after.gates[0] if after.gates else None
+    busy = after.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
+    doing = after.phase.value if busy else "Settled"
+    old = before.conditions
+    rows = [
+        condition(old, type_="Ready", status=ready, reason=reason, message=message, now=now),
+        condition(
+            old,
+            type_="Held",
+            status=closed is not None,
+            reason=closed.reason if closed else NO_GATE,
+            message="\n".join(gate.message for gate in after.gates),
+            now=now,
+        ),
+        condition(old, type_="Reconciling", status=busy, reason=doing, message=after.message if busy else "", now=now),
+    ]
+    untrusted = "\n".join(dict.fromkeys(notes))
+    if untrusted:
+        rows.append(
+            condition(old, type_="ConfigTrusted", status=False, reason="ConfigNotTrusted", message=untrusted, now=now)
+        )
+    return tuple(rows)
+
+
+def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tuple[bool, str, str]:
+    """Whether what is stable runs and is healthy on every cluster that was told to run it."""
+    if after.stable is None:
+        return False, "NothingServes", after.message or "nothing serves yet"
+    healthy, trouble = 0, ""
+    for name in after.directives:
+        seen = clusters.get(ClusterName(name))
+        state = seen.state if seen else None
+        health = state.status.versions.get(after.stable.version) if state else None
+        if seen is None or not seen.reachable:
+            trouble = trouble or f"{name} cannot be reached"
+        elif state is None or health is None:
+            trouble = trouble or (f"{name}: {seen.trouble}" if seen.trouble else f"{name} has not reported yet")
+        elif not health.healthy:
+            trouble = trouble or f"{name}: {health.message}"
+        else:
+            healthy += 1
+    total = len(after.directives)
+    sentence = f"{after.stable.model_version} is Healthy on {healthy} of {total} clusters"
+    if trouble:
+        return False, "NotHealthy", f"{sentence}; {trouble}"
+    if after.phase is not Phase.PROMOTED:
+        return True, after.phase.value, sentence
+    return True, "Promoted", sentence
+
+
+def records(
+    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", now: datetime
+) -> tuple[OutboxEntry, ...]:
+    """What the ledger is to be told about this step, oldest first."""
+    rows = []
+    held = {gate.message for gate in after.gates}
+    if held and held != {gate.message for gate in before.gates}:
+        rows.append(_entry("Held", key, after, judged, now, message="\n".join(gate.message for gate in after.gates)))
+    moved = after.candidate and (not before.candidate or before.candidate.version != after.candidate.version)
+    if moved and after.phase is not Phase.PROMOTED:
+        rows.append(_entry("Started", key, after, judged, now, message=after.message))
+    kind = _ended(before, after)
+    if kind:
+        rows.append(_entry(kind, key, after, judged, now, message=_end_sentence(kind, key, before, after)))
+    return tuple(rows)
+
+
+def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
+    """How a rollout ended in this pass, or None."""
+    if after.phase is not Phase.PROMOTED or after.stable is None:
+        return None
+    replaced = before.stable is None or before.stable.version != after.stable.version
+    if replaced:
+        returned = any(row.version == after.stable.version for row in before.history)
+        return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
+    if before.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK):
+        return "Aborted"
+    return None
+
+
+def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus) -> str:
+    stable = after.stable
+    assert stable is not None  # noqa: S101  # an ended rollout has a stable version
+    where = " and ".join(sorted(after.directives))
+    if kind == "RolledBack":
+        gone = before.stable.model_version if before.stable else "another version"
+        return f"{key.name} returned from {gone} to {stable.model_version}, Healthy on {where}"
+    if kind == "Aborted":
+        return f"the rollout was given up; {key.name} {stable.model_version} has its full size on {where}"
+    return f"{key.name} {stable.model_version} is Healthy on {where}"
+
+
+def _entry(
+    kind: RecordKind, key: ReleaseKey, after: ReleaseStatus, judged: "Judged", now: datetime, *, message: str
+) -> OutboxEntry:
+    file, verification = judged.standing.file, judged.standing.verification
+    ended = kind in ("Promoted", "RolledBack", "Aborted")
+    about = after.stable if ended else after.candidate
+    record = Record(
+        time=now.replace(microsecond=0),
+        kind=kind,
+        repository=key.repository,
+        environment=key.environment,
+        name=key.name,
+        revision=after.revision,
+        manifest=ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen) if file else None,
+        version=about.version if about else "",
+        from_version=after.history[1].version if ended and len(after.history) > 1 else "",
+        closure=after.closure,
+        signatures=verification.signed if verification else (),
+        policies=tuple(
+            PolicyFact(name=row.name, source=row.source, result=row.result, message=row.message)
+            for row in judged.verdicts
+            if row.result is not PolicyResult.SKIP or row.message
+        ),
+        clusters=tuple(sorted(after.directives)),
+        message=message,
+        detail=_detail(kind, after),
+    )
+    blobs: dict[str, str] = {}
+    if ended and file and file.signature_blob and after.stable and after.stable.manifest == file.sha256:
+        stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
+        blobs = {stem: file.blob, f"{stem}.sig": file.signature_blob}
+    return OutboxEntry(record=record, blobs=blobs)
+
+
+def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:
+    """For a version that was promoted: all that is needed to bring it back when every cluster has forgotten it."""
+    if kind not in ("Promoted", "RolledBack") or not after.history:
+        return {}
+    promotion = after.history[0]
+    return {"promotion": promotion.to_data(), "effective": after.effective.get(promotion.version, "")}
+
+
+def announce(key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, world: "World") -> None:
+    """Tell people and programs what moved: log lines, Events, and a word to the ledger that there is something."""
+    fresh = after.outbox[len(before.outbox) :]
+    for entry in fresh:
+        record = entry.record
+        world.log.info(
+            record.kind.lower(),
+            release=str(key),
+            revision=after.revision[:12],
+            version=short(record.version),
+            sentence=record.message,
+        )
+        world.event(key, warning=record.kind in _WARNINGS, reason=record.kind, message=record.message)
+        world.telemetry.decision(record.kind, key)
+    if fresh:
+        world.wake_ledger(key.repository)

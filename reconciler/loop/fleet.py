@@ -1,0 +1,268 @@
+"""The clusters: one handle each, made from the Cluster documents in force, and the home cluster beside them.
+
+A handle is all that a target pass may do to a cluster. It hides which requests that takes, keeps a cluster that is
+suspended or does not answer to itself, and never decides anything.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Literal, TypeVar
+
+from reconciler.config import Settings
+from reconciler.edges.kube.apply import Objects, foreign
+from reconciler.edges.kube.connect import Connection, OnRequest, open_in_cluster, open_kubeconfig
+from reconciler.edges.kube.events import emit
+from reconciler.edges.kube.pods import explain
+from reconciler.edges.kube.states import States, Stored
+from reconciler.edges.kube.watch import ClusterCache
+from reconciler.errors import Conflict, NotFound, ReconcilerError, Retry, Stalled
+from reconciler.model.cluster import Cluster
+from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, TargetKey
+from reconciler.model.objects import ObjectRef, RenderedObject
+from reconciler.model.plan import Action, Plan
+from reconciler.model.state import TargetState, unpack
+from reconciler.plan.seen import SeenTarget
+
+T = TypeVar("T")
+ClusterKey = tuple[RepositoryName, ClusterName]
+OnChange = Callable[[ClusterKey, str, str], None]
+"""Called from watch threads: the cluster, the state's name, and the kind of the object that moved.
+
+The name is empty when everything on the cluster should be looked at: its lists have been read.
+"""
+
+NOT_SYNCED_AGAIN = 0.2  # seconds
+TARGET_STATE = "TargetState"
+
+
+class ClusterHandle:
+    """One cluster, as a target pass uses it. Thread-safe."""
+
+    def __init__(
+        self, key: ClusterKey, document: Cluster, connection: Connection, *, in_flight: int, on_change: OnChange
+    ) -> None:
+        self.key = key
+        self.document = document
+        self.connection = connection
+        self.objects = Objects(connection)
+        self._states = States(connection, TargetState)
+        self.cache = ClusterCache(connection, lambda owner, ref: on_change(key, owner, ref.kind))
+        self._on_change = on_change
+        self._closed = threading.Event()
+        self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix=f"act-{key[1]}")
+
+    def start(self) -> None:
+        """List and watch."""
+        self.cache.start()
+        threading.Thread(target=self._tell_synced, name=f"synced-{self.key[1]}", daemon=True).start()
+
+    def _tell_synced(self) -> None:
+        while not self._closed.is_set():
+            if self.cache.wait_synced(1.0):
+                self._on_change(self.key, "", "")
+                return
+
+    def close(self) -> None:
+        """Stop watching; requests in flight end by their own timeouts."""
+        self._closed.set()
+        self.cache.stop()
+        self.objects.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.connection.close()
+
+    def blocked(self) -> tuple[float, str]:
+        """(seconds to wait before anything is sent, the sentence why); (0, "") when it may be."""
+        if self.document.spec.suspend:
+            return 60.0, f"cluster {self.key[1]} is suspended"
+        free, after, sentence = self.connection.available()
+        return (0.0, "") if free else (max(after, 0.1), sentence)
+
+    def check_ready(self) -> None:
+        """Raise Retry unless every list was seen once: no target acts before its cluster's lists."""
+        after, sentence = self.blocked()
+        if sentence:
+            raise Retry(sentence, reason="ClusterUnreachable", after=after)
+        if not self.cache.synced:
+            raise Retry(
+                f"cluster {self.key[1]} has not been listed yet", reason="ClusterNotListed", after=NOT_SYNCED_AGAIN
+            )
+
+    def stored(self, key: ReleaseKey) -> Stored[TargetState] | None:
+        """The release's TargetState here, as the watch knows it."""
+        return self.cache.targets.get(key.state_name)
+
+    def target(self, key: ReleaseKey) -> TargetState | None:
+        """The same without how it is stored."""
+        stored = self.stored(key)
+        return stored.value if stored else None
+
+    def live(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, LiveObject]:
+        """Those of `refs` that exist and carry our label."""
+        found = {ref: self.cache.get(ref) for ref in refs}
+        return {ref: live for ref, live in found.items() if live is not None}
+
+    def refuse_foreign(self, seen: SeenTarget, plan: Plan) -> None:
+        """Raise Stalled when an object about to be created exists and is not ours.
+
+        Only names that others may use as well are asked for: an object of a version carries its digest in its name,
+        and its first apply is not forced.
+        """
+        names = {change.ref for change in plan.changes if change.action is Action.CREATE}
+        fixed = [ref for ref in names if ref.name == seen.key.release.name or ref.kind == "ServiceAccount"]
+        tasks = [partial(self._existing, ref) for ref in sorted(fixed)]
+        for ref, live in self.in_flight(tasks):
+            if live is not None and foreign(live, seen.owner):
+                raise Stalled(
+                    f"{ref} on {self.key[1]} was not made by us; delete it or rename the release", reason="NotOurs"
+                )
+
+    def _existing(self, ref: ObjectRef) -> tuple[ObjectRef, LiveObject | None]:
+        try:
+            return ref, self.objects.get(ref)
+        except NotFound:
+            return ref, None
+
+    def in_flight(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """Run small tasks side by side; their results in order. Raises the first error."""
+        if len(tasks) <= 1:
+            return [task() for task in tasks]
+        return [future.result() for future in [self._threads.submit(task) for task in tasks]]
+
+    def apply(self, rendered: RenderedObject, *, force: bool) -> LiveObject:
+        """Server-side apply; the cache knows the answer before anybody looks again."""
+        try:
+            live = self.objects.apply(rendered, force=force)
+        except Conflict as error:
+            raise Stalled(f"{error.message}; it was not made by us", reason="NotOurs") from error
+        self.cache.observe(live)
+        return live
+
+    def scale(self, ref: ObjectRef, replicas: int) -> None:
+        """Set a workload's size."""
+        self.objects.scale(ref, replicas)
+
+    def delete(self, ref: ObjectRef, uid: str) -> None:
+        """Delete exactly that object; gone already is fine."""
+        if not self.objects.delete(ref, uid):
+            self.cache.forget(ref)
+
+    def explain(self, namespace: str, labels: Mapping[str, str]) -> tuple[PodFact, ...]:
+        """Why pods are not ready; empty when that cannot be read now."""
+        try:
+            return explain(self.connection, namespace, labels)
+        except ReconcilerError:
+            return ()
+
+    def save(self, state: TargetState) -> None:
+        """Write the TargetState if it differs from what is stored; raises Retry when somebody wrote in between."""
+        stored = self.stored(state.key)
+        if stored and stored.value == state:
+            return
+        namespace = _namespace(state)
+        try:
+            written = (
+                self._states.update(stored, state)
+                if stored
+                else self._states.create(namespace, state.key.state_name, state)
+            )
+        except (Conflict, NotFound) as error:
+            raise Retry(error.message, reason="StateMoved", after=NOT_SYNCED_AGAIN) from error
+        self.cache.states.observe(written)
+        self._on_change(self.key, written.name, TARGET_STATE)
+
+    def event(self, ref: ObjectRef, uid: str, *, warning: bool, reason: str, message: str, now: datetime) -> None:
+        """A Kubernetes Event; lost when the cluster does not take it."""
+        kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"
+        emit(self.connection, ref, uid, kind=kind, reason=reason, message=message, now=now)
+
+
+def _namespace(state: TargetState) -> str:
+    """The release's namespace, from the specs that the state carries."""
+    return unpack(next(iter(state.effective.values()))).spec.targets.namespace
+
+
+class Fleet:
+    """All cluster handles, by repository and cluster name."""
+
+    def __init__(self, settings: Settings, *, on_change: OnChange, on_request: Callable[[str], OnRequest]) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._on_request = on_request
+        self._handles: dict[ClusterKey, ClusterHandle] = {}
+        self._broken: dict[ClusterKey, str] = {}
+        self._lock = threading.Lock()
+
+    def sync(self, repository: RepositoryName, documents: Mapping[str, Cluster]) -> None:
+        """Open what is new or changed, close what left; what cannot be opened is remembered with its sentence."""
+        with self._lock:
+            for name, document in documents.items():
+                key = (repository, ClusterName(name))
+                handle = self._handles.get(key)
+                if handle and handle.document.spec.connection == document.spec.connection:
+                    handle.document = document
+                    continue
+                if handle:
+                    handle.close()
+                self._open(key, document)
+            gone = [key for key in self._handles if key[0] == repository and key[1] not in documents]
+            for key in gone:
+                self._handles.pop(key).close()
+
+    def _open(self, key: ClusterKey, document: Cluster) -> None:
+        try:
+            connection = self._connect(key, document)
+        except ReconcilerError as error:
+            self._handles.pop(key, None)
+            self._broken[key] = error.message
+            return
+        self._broken.pop(key, None)
+        limits = self._settings.config.limits
+        handle = ClusterHandle(
+            key, document, connection, in_flight=limits.in_flight_per_cluster, on_change=self._on_change
+        )
+        self._handles[key] = handle
+        handle.start()
+
+    def _connect(self, key: ClusterKey, document: Cluster) -> Connection:
+        spec, config = document.spec.connection, self._settings.config
+        observer = self._on_request(key[1])
+        if spec.kubeconfig is None:
+            return open_in_cluster(name=key[1], on_request=observer)
+        folder = self._settings.path(config.clusters.kubeconfig_dir)
+        found = [folder / f"{spec.kubeconfig}{suffix}" for suffix in ("", ".yaml", ".kubeconfig")]
+        path = next((path for path in found if path.is_file()), found[0])
+        return open_kubeconfig(path, spec.context, name=key[1], allow=config.allowed, on_request=observer)
+
+    def cluster(self, key: TargetKey) -> ClusterHandle:
+        """The handle of a target's cluster; raises Stalled when it cannot be opened, or is not declared."""
+        at = (key.release.repository, key.cluster)
+        handle = self._handles.get(at)
+        if handle is None:
+            raise Stalled(self._broken.get(at, f"cluster {key.cluster} is not declared"), reason="ClusterUnknown")
+        return handle
+
+    def handles(self, repository: RepositoryName) -> dict[ClusterName, ClusterHandle]:
+        """The handles of one repository's clusters."""
+        return {name: handle for (of, name), handle in list(self._handles.items()) if of == repository}
+
+    def all(self) -> tuple[ClusterHandle, ...]:
+        """Every handle."""
+        return tuple(self._handles.values())
+
+    def broken(self) -> dict[ClusterKey, str]:
+        """Clusters that could not be opened, with the sentence."""
+        return dict(self._broken)
+
+    def park(self, key: TargetKey) -> float:
+        """Seconds that a target's key should wait because its cluster cannot be reached."""
+        handle = self._handles.get((key.release.repository, key.cluster))
+        return handle.blocked()[0] if handle else 0.0
+
+    def close(self) -> None:
+        """Close every handle."""
+        for handle in self.all():
+            handle.close()

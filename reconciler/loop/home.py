@@ -1,0 +1,95 @@
+"""The home cluster: release and repository state, as the last watch event or our own last write left them."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+
+from reconciler.edges.kube.connect import Connection, cluster_uid
+from reconciler.edges.kube.states import States, Stored
+from reconciler.edges.kube.watch import HomeCache
+from reconciler.errors import Conflict, NotFound, Retry
+from reconciler.model.ids import ReleaseKey, RepositoryName
+from reconciler.model.state import ReleaseState, RepositoryState
+
+MOVED_AGAIN = 0.2  # seconds
+
+
+class Home:
+    """Typed access to the state that spans clusters. Thread-safe; every write is fenced by resourceVersion."""
+
+    def __init__(self, connection: Connection, namespace: str, *, on_change: Callable[[str], None]) -> None:
+        self.connection = connection
+        self.namespace = namespace
+        self.cache = HomeCache(connection, namespace, lambda name, _ref: on_change(name))
+        self._releases = States(connection, ReleaseState)
+        self._repositories = States(connection, RepositoryState)
+        self._uid = ""
+
+    @property
+    def uid(self) -> str:
+        """Whose home this is: the UID of kube-system, read once."""
+        if not self._uid:
+            self._uid = cluster_uid(self.connection)
+        return self._uid
+
+    def start(self) -> None:
+        """List and watch."""
+        self.cache.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.cache.stop()
+        self.connection.close()
+
+    @property
+    def synced(self) -> bool:
+        """True once every list was seen."""
+        return self.cache.synced
+
+    def release(self, key: ReleaseKey) -> Stored[ReleaseState] | None:
+        """One release's state."""
+        return self.cache.releases.by_name.get(key.state_name)
+
+    def releases(self) -> Mapping[str, Stored[ReleaseState]]:
+        """Every release's state, by state name."""
+        return self.cache.releases.by_name
+
+    def save_release(self, value: ReleaseState) -> Stored[ReleaseState]:
+        """Write one release's state, fenced by what the pass read; raises Retry when somebody wrote in between."""
+        stored = self.release(value.key)
+        try:
+            written = (
+                self._releases.update(stored, value)
+                if stored
+                else self._releases.create(self.namespace, value.key.state_name, value)
+            )
+        except (Conflict, NotFound) as error:
+            raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
+        self.cache.releases.observe(written)
+        return written
+
+    def repository(self, name: RepositoryName) -> Stored[RepositoryState] | None:
+        """One repository's state."""
+        return next((row for row in self.cache.repositories.by_name.values() if row.value.repository == name), None)
+
+    def save_repository(self, value: RepositoryState) -> None:
+        """Write one repository's state; raises Retry when somebody wrote in between."""
+        stored = self.repository(RepositoryName(value.repository))
+        if stored and stored.value == value:
+            return
+        name = repository_state_name(RepositoryName(value.repository))
+        try:
+            written = (
+                self._repositories.update(stored, value)
+                if stored
+                else self._repositories.create(self.namespace, name, value)
+            )
+        except (Conflict, NotFound) as error:
+            raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
+        self.cache.repositories.observe(written)
+
+
+def repository_state_name(name: RepositoryName) -> str:
+    """A Kubernetes name for a repository: its last path segment and a digest."""
+    tail = re.sub(r"[^a-z0-9-]+", "-", name.rsplit("/", 1)[-1].lower()).strip("-")[:40] or "repository"
+    return f"{tail}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

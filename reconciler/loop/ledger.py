@@ -1,0 +1,273 @@
+"""The ledger: signed, chained history on the daemon's own ref, written from state, one commit per flush.
+
+It is never asked what should run; it is read at the start (known-good versions, accepted documents) and written when
+something was decided. Records wait in the state objects' outboxes until a push succeeded, so a Git host that is down
+costs nothing but time.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from reconciler.digest import sha256_of
+from reconciler.edges.git import Actor, Mirror, Writer
+from reconciler.errors import Conflict, NotFound, ReconcilerError
+from reconciler.loop.chain import Chain, Link, identity, record_bytes, record_path, statement, verify_chain
+from reconciler.loop.home import Home
+from reconciler.loop.ledger_page import readme, status_file, status_path
+from reconciler.loop.telemetry import Telemetry
+from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, short
+from reconciler.model.record import OutboxEntry, Record
+from reconciler.model.state import AcceptedDocument, Promotion, ReleaseState
+from reconciler.model.trustfile import TrustFile
+from reconciler.trust.keys import PrivateKey
+from reconciler.trust.sshsig import GIT_NAMESPACE, sign
+
+COALESCE = 0.5  # seconds; what is decided meanwhile goes into the same commit
+RETRY = 10.0  # seconds after a push that failed
+_RACES = 3
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the pushed ledger says. Replaced as one, so that passes never see half of a flush."""
+
+    head: Revision | None = None
+    chain: Chain = field(default_factory=lambda: Chain(links=(), problems=()))
+    identities: frozenset[str] = frozenset()
+
+
+class Ledger:
+    """One repository's ledger. `flush` is called by one thread; everything else by any."""
+
+    def __init__(
+        self,
+        repository: RepositoryName,
+        *,
+        ref: str,
+        mirror: Mirror,
+        key: PrivateKey,
+        actor: Actor,
+        trust: Callable[[], TrustFile],
+        home: Home,
+        now: Callable[[], datetime],
+        telemetry: Telemetry,
+        log: Any,
+    ) -> None:
+        self.repository = repository
+        self._ref = ref
+        self._mirror = mirror
+        self._writer = Writer(mirror)
+        self._key = key
+        self._actor = actor
+        self._trust = trust
+        self._home = home
+        self._now = now
+        self._telemetry = telemetry
+        self._log = log
+        self._known = _Known()
+        self._wanted = threading.Event()
+
+    # --- reading
+
+    def load(self) -> None:
+        """Fetch and verify; raises Retry when the Git host cannot be reached."""
+        head = self._mirror.fetch_ref(self._ref)
+        if head is None:
+            self._known = _Known()
+            return
+        files = self._mirror.trees.walk(head).files
+        paths = [path for path in files if path.startswith("records/")]
+        blobs = dict(zip(paths, self._mirror.trees.read_many([files[path] for path in paths]), strict=True))
+        chain = verify_chain(blobs, self._trust())
+        for problem in chain.problems:
+            self._log.error("ledger entry does not count", repository=self.repository, problem=problem)
+        self._known = _Known(
+            head=head, chain=chain, identities=frozenset(identity(link.record) for link in chain.links)
+        )
+
+    @property
+    def head(self) -> Revision | None:
+        """The commit that was pushed or read last."""
+        return self._known.head
+
+    @property
+    def chain(self) -> Chain:
+        """The records that count."""
+        return self._known.chain
+
+    def has(self, entry: OutboxEntry) -> bool:
+        """True when this record was pushed."""
+        return identity(entry.record) in self._known.identities
+
+    def history(self, key: ReleaseKey) -> tuple[Promotion, ...]:
+        """Promotions of one release, newest first."""
+        found = []
+        for record in self._records(key):
+            try:
+                found.append(Promotion.from_data(record.detail["promotion"]))
+            except (KeyError, ValidationError):
+                continue  # a record of another kind
+        return tuple(found)
+
+    def effective(self, key: ReleaseKey) -> dict[str, str]:
+        """Packed effective specs of one release's promoted versions, by version."""
+        rows = [(record.version, record.detail.get("effective")) for record in reversed(self._records(key))]
+        return {version: packed for version, packed in rows if isinstance(packed, str) and packed}
+
+    def accepted(self) -> dict[str, AcceptedDocument]:
+        """The last accepted governing documents, by path."""
+        found: dict[str, AcceptedDocument] = {}
+        for link in self.chain.links:
+            document = link.record.detail.get("accepted")
+            path = link.record.detail.get("path")
+            if link.record.kind == "Accepted" and isinstance(path, str):
+                found[path] = AcceptedDocument.from_data(document)
+        return found
+
+    def revision(self) -> Revision | None:
+        """The newest trunk revision that a record speaks of."""
+        for link in reversed(self.chain.links):
+            if link.record.revision:
+                return Revision(link.record.revision)
+        return None
+
+    def read(self, path: str) -> bytes | None:
+        """One file of the ledger, or None."""
+        head = self.head
+        blob = self._mirror.trees.walk(head).files.get(path) if head else None
+        return self._mirror.trees.read(blob) if blob else None
+
+    def _records(self, key: ReleaseKey) -> list[Record]:
+        """Records of one release, newest first."""
+        return [
+            link.record
+            for link in reversed(self.chain.links)
+            if (link.record.environment, link.record.name) == (key.environment, key.name)
+        ]
+
+    # --- writing
+
+    def wake(self) -> None:
+        """There may be something to write."""
+        self._wanted.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Flush whenever there is something, until `stop`."""
+        wait = None
+        while not stop.is_set():
+            self._wanted.wait(wait)
+            if stop.wait(COALESCE):
+                break
+            self._wanted.clear()
+            wait = None
+            try:
+                self.flush()
+            except ReconcilerError as error:
+                self._telemetry.count("reconciler_ledger_flushes_total", self.repository, "failed")
+                self._log.warning("ledger not pushed", repository=self.repository, error=error.message)
+                wait = RETRY
+
+    def pending(self) -> list[OutboxEntry]:
+        """What the state objects have and the ledger has not, oldest first."""
+        stored = self._home.repository(self.repository)
+        entries = list(stored.value.status.outbox) if stored else []
+        for row in self._home.releases().values():
+            if row.value.release.repository == self.repository:
+                entries += row.value.status.outbox
+        fresh = {identity(entry.record): entry for entry in entries if not self.has(entry)}
+        return sorted(fresh.values(), key=lambda entry: (entry.record.time, identity(entry.record)))
+
+    def flush(self) -> int:
+        """Write everything pending as one signed commit and push it; returns the number of records."""
+        for _ in range(_RACES):
+            entries = self.pending()
+            self._telemetry.gauge("reconciler_ledger_pending", len(entries), self.repository)
+            if not entries:
+                return 0
+            links, files = self._write(entries)
+            try:
+                self._push(links, files)
+            except Conflict:
+                self.load()  # somebody moved our ref: what counts of it is kept, the rest is written again
+                continue
+            self._telemetry.count("reconciler_ledger_flushes_total", self.repository, "pushed")
+            self._telemetry.gauge("reconciler_ledger_pending", 0, self.repository)
+            return len(links)
+        raise Conflict(f"{self._ref} of {self.repository} moved {_RACES} times while we wrote to it")
+
+    def _write(self, entries: Iterable[OutboxEntry]) -> tuple[list[Link], dict[str, bytes | None]]:
+        """The numbered records and the files of the next commit."""
+        chain = self.chain
+        previous, sequence = chain.head, chain.sequence
+        links: list[Link] = []
+        files: dict[str, bytes | None] = {}
+        for entry in entries:
+            sequence += 1
+            record = entry.record.model_copy(update={"sequence": sequence, "previous": previous})
+            data = record_bytes(record)
+            said = statement(record, data)
+            path = record_path(record)
+            link = Link(path=path, digest=sha256_of(data), record=record)
+            files[path] = data
+            files[f"{path}.sig"] = sign(self._key, said.text(), said.namespace).encode()
+            files |= self._attached(entry)
+            links.append(link)
+            previous = link.digest
+        files |= self._pages(chain.links, links)
+        return links, files
+
+    def _attached(self, entry: OutboxEntry) -> dict[str, bytes | None]:
+        """Blobs of the trunk that go with a record: manifests and accepted documents with their signatures."""
+        found: dict[str, bytes | None] = {}
+        for path, blob in entry.blobs.items():
+            try:
+                found[path] = self._mirror.trees.read(BlobId(blob))
+            except NotFound:
+                self._log.warning("blob for the ledger is gone", repository=self.repository, path=path, blob=blob)
+        return found
+
+    def _pages(self, before: tuple[Link, ...], new: list[Link]) -> dict[str, bytes | None]:
+        """The status file of every release that a new record is about, and the page for people."""
+        touched = {
+            (link.record.environment, link.record.name): link.record.sequence for link in new if link.record.name
+        }
+        states: list[ReleaseState] = [
+            row.value for row in self._home.releases().values() if row.value.release.repository == self.repository
+        ]
+        pages: dict[str, bytes | None] = {}
+        for state in states:
+            at = (state.release.environment, state.release.name)
+            if at in touched:
+                pages[status_path(state)] = status_file(state, touched[at])
+        recent = [link.record for link in (*before, *new)][-20:]
+        pages["README.md"] = readme(self.repository, states, recent)
+        return pages
+
+    def _push(self, links: list[Link], files: dict[str, bytes | None]) -> None:
+        known = self._known
+        count = len(links)
+        first = links[0].record
+        subject = f"{first.kind} {first.environment}/{first.name}" if first.name else first.kind
+        message = subject if count == 1 else f"{subject} and {count - 1} more records"
+        body = "\n".join(f"{link.record.sequence}: {link.record.message}" for link in links)
+        commit = self._writer.commit_files(
+            files,
+            base=known.head,
+            message=f"{message}\n\n{body}\n",
+            author=self._actor,
+            committer=self._actor,
+            when=self._now(),
+            sign=lambda payload: sign(self._key, payload, GIT_NAMESPACE),
+        )
+        self._writer.push(self._ref, commit, known.head)
+        self._known = _Known(
+            head=commit,
+            chain=Chain(links=(*known.chain.links, *links), problems=known.chain.problems),
+            identities=known.identities | {identity(link.record) for link in links},
+        )
+        self._log.info("ledger pushed", repository=self.repository, commit=short(commit), records=count)

@@ -1,0 +1,280 @@
+"""ONE RELEASE: verify → judge → steer → direct → conclude. Read `target` first.
+
+A release verifies and judges what the trunk asks for, steers its rollout over all clusters, writes one directive per
+cluster, and says what happened. It is the one place where progress is written; what spans clusters has one owner.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.judge.verdict import gates as policy_gates
+from reconciler.loop import progress
+from reconciler.loop.announce import announce, conditions, records
+from reconciler.loop.progress import Fleeting
+from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.standing import Standing, questions, stand
+from reconciler.loop.world import World
+from reconciler.model.facts import CommitFact
+from reconciler.model.ids import ClusterName, ReleaseKey
+from reconciler.model.plan import Gate
+from reconciler.model.policy import PolicyVerdict
+from reconciler.model.release import Effective
+from reconciler.model.state import (
+    Directive,
+    Promotion,
+    ReleaseState,
+    ReleaseStatus,
+    Role,
+    VersionDirective,
+    pack,
+    release_ref,
+    unpack,
+)
+from reconciler.rollout.machine import advance
+from reconciler.rollout.situation import Advance, Wanted
+from reconciler.trust.known_good import Known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFacts:
+    """Everything one pass reads, at one moment: one snapshot, the release's status, and its targets."""
+
+    key: ReleaseKey
+    snapshot: Snapshot
+    status: ReleaseStatus
+    clusters: Mapping[ClusterName, Fleeting]
+    commit: CommitFact | None
+    now: datetime
+
+    @property
+    def running(self) -> Effective | None:
+        """The effective spec of what is stable."""
+        packed = self.status.effective.get(self.status.stable.version) if self.status.stable else None
+        return unpack(packed) if packed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A standing with what policies said of it."""
+
+    standing: Standing
+    verdicts: tuple[PolicyVerdict, ...]
+    gates: tuple[Gate, ...]
+
+    @property
+    def open(self) -> bool:
+        """True when every gate is open."""
+        return all(gate.open for gate in self.gates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """The machine's answer, what it was asked for, and that version's spec when it is a new one."""
+
+    advance: Advance
+    wanted: Wanted
+    new: Effective | None
+
+
+def reconcile_release(key: ReleaseKey, world: World) -> float | None:
+    """One pass over one release; returns in how many seconds to look again, or None to wait for an event."""
+    facts = gather(key, world)
+    if facts is None:
+        return None
+    judged = judge(facts, verify(facts), world)
+    steered = steer(facts, judged)
+    status = conclude(facts, judged, steered)
+    direct(facts, status, world)
+    announce(facts.key, facts.status, status, world)
+    wait = steered.advance.look_again if steered else None
+    return wait.total_seconds() if wait else None
+
+
+def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
+    """The facts; None when the trunk has not been read yet, or nothing was ever asked for under this key."""
+    snapshot = world.snapshot(key.repository)
+    if snapshot is None:
+        return None
+    clusters = world.clusters_of(key)
+    state = world.release_state(key)
+    if state is None and key not in snapshot.releases and not any(row.state for row in clusters.values()):
+        return None
+    status = state.status if state else world.restore(key, clusters)
+    return ReleaseFacts(
+        key=key,
+        snapshot=snapshot,
+        status=status,
+        clusters=clusters,
+        commit=world.commit(key.repository, snapshot.revision),
+        now=world.now(),
+    )
+
+
+def verify(facts: ReleaseFacts) -> Standing:
+    """What the trunk's text is worth."""
+    file = facts.snapshot.releases.get(facts.key)
+    first_seen = _first_seen(facts, file.sha256) if file else facts.now
+    return stand(facts.key, facts.snapshot, facts.status.history, first_seen=first_seen, now=facts.now)
+
+
+def _first_seen(facts: ReleaseFacts, manifest: str) -> datetime:
+    """When we first saw this manifest here: noted in the state, proven by a promotion, or now."""
+    times = [row.at for row in facts.status.history if row.manifest == manifest]
+    if facts.status.manifest == manifest and facts.status.first_seen:
+        times.append(facts.status.first_seen)
+    return min(times, default=facts.now)
+
+
+def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
+    """Ask the policies and fold all gates."""
+    asked = questions(
+        standing,
+        facts.snapshot,
+        world.bundle,
+        running=facts.running,
+        commit=facts.commit,
+        objects=_object_counts(facts, standing, world),
+        now=facts.now,
+    )
+    verdicts = (*world.verdicts(asked.questions), *asked.skipped)
+    return Judged(standing=standing, verdicts=verdicts, gates=(*standing.gates, *policy_gates(verdicts)))
+
+
+def _object_counts(facts: ReleaseFacts, standing: Standing, world: World) -> dict[str, int]:
+    """Rendered objects by kind, over all clusters, as they will be once promoted."""
+    if standing.resolved is None or standing.closure is None:
+        return {}
+    effective = standing.resolved.effective
+    replicas = effective.spec.serving.replicas
+    entry = VersionDirective(
+        version=effective.version,
+        role=Role.STABLE,
+        low=replicas.min,
+        high=replicas.max,
+        effective=progress.effective_digest(effective),
+    )
+    directive = Directive(sequence=0, revision=facts.snapshot.revision, closure=standing.closure, versions=(entry,))
+    rendering = world.rendering(facts.key, directive, {effective.version: effective})
+    counts = Counter(rendered.ref.kind for rendered in rendering.objects)
+    return {kind: count * len(standing.resolved.clusters) for kind, count in counts.items()}
+
+
+def steer(facts: ReleaseFacts, judged: Judged) -> Steered | None:
+    """Where the rollout goes from here; None when nothing runs and nothing that could run is asked for."""
+    standing = judged.standing
+    asked, new = progress.wanted(facts.status, standing, gates_open=judged.open)
+    if asked is None:
+        return None
+    resolved = standing.resolved
+    clusters = resolved.clusters if resolved else tuple(ClusterName(name) for name in facts.status.directives)
+    strategy = resolved.effective.spec.rollout.strategy if resolved else "rolling"
+    depth = standing.environment.spec.rollback.depth if standing.environment else len(facts.status.history)
+    view = progress.situation(
+        facts.status, asked, strategy=strategy, clusters=clusters, seen=facts.clusters, depth=depth
+    )
+    return Steered(advance=advance(view, facts.now), wanted=asked, new=new)
+
+
+def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> ReleaseStatus:
+    """The status after this pass, with what the ledger is to be told."""
+    before, standing = facts.status, judged.standing
+    manifest = standing.file.sha256 if standing.file else before.manifest
+    closure = standing.closure or before.closure
+    same = bool(before.revision) and (before.manifest, before.closure) == (manifest, closure)
+    update: dict[str, object] = {
+        "revision": before.revision if same else facts.snapshot.revision,
+        "gates": tuple(gate for gate in judged.gates if not gate.open),
+        "verdicts": judged.verdicts,
+        "manifest": manifest,
+        "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
+        "closure": closure,
+        "message": "",
+    }
+    if standing.resolved:
+        update["model_version"] = standing.resolved.effective.spec.model.version
+    if steered:
+        update |= _progressed(facts, judged, steered)
+    after = before.model_copy(update=update)
+    after = after.model_copy(
+        update={"conditions": conditions(before, after, facts.clusters, standing.notes, facts.now)}
+    )
+    return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
+
+
+def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[str, object]:
+    before, step, standing = facts.status, steered.advance, judged.standing
+    heal = standing.environment.spec.self_heal if standing.environment else True
+    told = progress.directives(
+        before,
+        step,
+        revision=facts.snapshot.revision,
+        closure=steered.wanted.runnable.ref.closure,
+        self_heal=heal,
+        seen=facts.clusters,
+    )
+    history = _history(facts, judged, step)
+    depth = standing.environment.spec.rollback.depth if standing.environment else len(history)
+    # Specs that only the ledger keeps are fetched back by `restore`; here they age out with the depth.
+    known = before.model_copy(update={"effective": before.effective | _new(steered)})
+    return {
+        "phase": step.phase,
+        "since": step.since.replace(microsecond=0),
+        "stable": step.stable.ref if step.stable else None,
+        "candidate": step.candidate.ref if step.candidate else None,
+        "full": {str(name): size for name, size in sorted(step.full.items())},
+        "message": step.message,
+        "directives": dict(sorted(told.items())),
+        "history": history,
+        "effective": progress.specs(known, told, history, steered.new, depth),
+    }
+
+
+def _new(steered: Steered) -> dict[str, str]:
+    return {steered.new.version: pack(steered.new)} if steered.new else {}
+
+
+def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promotion, ...]:
+    """Promotions with the one of this pass in front; a version that only got its full size back adds none."""
+    before = facts.status
+    if not step.promoted or step.stable is None:
+        return before.history
+    ref = step.stable.ref
+    if before.history and before.history[0].version == ref.version and before.history[0].manifest == ref.manifest:
+        return before.history
+    signed = judged.standing.verification.signed if judged.standing.verification else ()
+    known = judged.standing.known
+    keys = known.promotion.keys if isinstance(known, Known) else tuple(row.key for row in signed)
+    promotion = Promotion(
+        version=ref.version,
+        model_version=ref.model_version,
+        manifest=ref.manifest,
+        closure=ref.closure,
+        revision=facts.snapshot.revision,
+        at=facts.now.replace(microsecond=0),
+        keys=keys,
+    )
+    return (promotion, *before.history)[: progress.HISTORY]
+
+
+def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> None:
+    """Write the ReleaseState, if it says something new; wake the targets whose directive moved."""
+    state = world.release_state(facts.key)
+    pending = tuple(entry for entry in status.outbox if not world.has_record(facts.key.repository, entry))
+    if state and _says_the_same(state.status, status):
+        return
+    world.save_release(
+        ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
+    )
+    for cluster, directive in status.directives.items():
+        if facts.status.directives.get(cluster) != directive:
+            world.wake_target(facts.key, ClusterName(cluster))
+
+
+def _says_the_same(before: ReleaseStatus, after: ReleaseStatus) -> bool:
+    """True when a write would only drop records that the ledger has by now."""
+    nothing: dict[str, object] = {"outbox": ()}
+    return len(after.outbox) == len(before.outbox) and before.model_copy(update=nothing) == after.model_copy(
+        update=nothing
+    )

@@ -1,0 +1,264 @@
+"""Sources: a watched repository becomes immutable snapshots.
+
+A source polls on its own thread and publishes by one assignment; a pass never waits for Git. What it accepts moves
+forward only: a trunk that was rewritten, is gone or cannot be read changes nothing but a condition. The poll is the
+truth; everything else (watchdog, webhooks) only says *look now*.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.digest import sha256_of
+from reconciler.documents.load import load
+from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
+from reconciler.edges.git.tree import Snapshot as TreeSnapshot
+from reconciler.errors import Misused, NotFound, ReconcilerError, Retry
+from reconciler.loop.home import Home
+from reconciler.loop.ledger import Ledger
+from reconciler.loop.snapshot import Index, Publication, Snapshot
+from reconciler.model.facts import CommitFact
+from reconciler.model.ids import BlobId, RepositoryName, Revision
+from reconciler.model.plan import Condition, condition
+from reconciler.model.record import OutboxEntry, Record
+from reconciler.model.state import AcceptedDocument, RepositoryState, RepositoryStatus
+from reconciler.model.trustfile import TrustFile
+from reconciler.trust.people import read_trust
+
+OnPublish = Callable[[Publication], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """The mounted trust file as it was last read."""
+
+    file: TrustFile
+    digest: str
+
+
+def read_trust_file(path: Path, repository: RepositoryName) -> Trust:
+    """Read and check a trust file; raises Misused with every problem."""
+    try:
+        data = path.read_bytes()
+        tree = load(str(path), data)
+        file = read_trust(tree.data, path=str(path), locate=tree.positions.value)
+    except OSError as error:
+        raise Misused(f"the trust file {path} cannot be read: {error.strerror}") from None
+    except ReconcilerError as error:
+        raise Misused(error.message) from None
+    if file.spec.repository != repository:
+        raise Misused(f"{path} vouches for {file.spec.repository}, not for {repository}")
+    return Trust(file=file, digest=sha256_of(data))
+
+
+class Source:
+    """One repository. `poll` may be called from any thread; one runs at a time."""
+
+    def __init__(
+        self,
+        repository: RepositoryName,
+        *,
+        branch: str,
+        path: str,
+        start: Revision | None,
+        trust: Path,
+        limit: int,
+        mirror: Mirror,
+        ledger: Ledger,
+        home: Home,
+        now: Callable[[], datetime],
+        on_publish: OnPublish,
+        log: Any,
+    ) -> None:
+        self.repository = repository
+        self.mirror = mirror
+        self.snapshot: Snapshot | None = None
+        self._branch, self._path, self._start = branch, path, start
+        self._trust_path = trust
+        self._trust = read_trust_file(trust, repository)
+        self._ledger = ledger
+        self._home = home
+        self._now = now
+        self._on_publish = on_publish
+        self._log = log
+        self._polling = threading.Lock()
+        self._walked: TreeSnapshot | None = None
+        self._loaded = False
+        self._index = Index(repository, read=mirror.trees.read, recall=self._recall, limit=limit)
+
+    @property
+    def trust(self) -> TrustFile:
+        """The trust file in force."""
+        return self._trust.file
+
+    def commit(self, revision: Revision) -> CommitFact | None:
+        """What Git says of a commit, or None when the mirror does not have it."""
+        try:
+            found = self.mirror.trees.commit(revision)
+        except NotFound:
+            return None
+        return CommitFact(
+            revision=revision,
+            author=found.author.name,
+            email=found.author.email,
+            subject=found.subject,
+            time=found.committer_time or found.author_time or self._now(),
+        )
+
+    def poll(self) -> str:
+        """Look at the trunk once; returns what was found as one word, for the metric. Raises Retry."""
+        with self._polling:
+            if not self._home.synced:
+                raise Retry("the home cluster has not been listed yet", reason="HomeNotListed", after=0.2)
+            if not self._loaded:
+                self._ledger.load()
+                self._loaded = True
+            trust_changed = self._reread_trust()
+            status = self._status()
+            accepted = Revision(status.revision) if status.revision else self._ledger.revision()
+            found = self.mirror.poll(accepted, self._start)
+            if isinstance(found, Missing | Rewritten | NotFromStart):
+                return self._refuse(status, found)
+            revision = self._revision(found)
+            if self._walked is None or self._walked.revision != revision or trust_changed:
+                self._accept(revision, status, everything=trust_changed)
+                return "moved"
+            self._mark(status, synced=True, reason="Synced", message="")
+            return "unchanged"
+
+    @staticmethod
+    def _revision(found: Any) -> Revision:
+        revision: Revision = getattr(found, "new", None) or found.revision
+        return revision
+
+    def _reread_trust(self) -> bool:
+        """Take over a trust file that changed; one that does not read leaves the last in force."""
+        try:
+            trust = read_trust_file(self._trust_path, self.repository)
+        except Misused as error:
+            self._log.error("trust file not taken over", repository=self.repository, error=error.message)
+            return False
+        changed = trust.digest != self._trust.digest
+        self._trust = trust
+        return changed
+
+    def _status(self) -> RepositoryStatus:
+        """What was accepted before: from the home cluster, or from the ledger where that is lost."""
+        stored = self._home.repository(self.repository)
+        if stored:
+            return stored.value.status
+        return RepositoryStatus(accepted=self._ledger.accepted())
+
+    def _accept(self, revision: Revision, status: RepositoryStatus, *, everything: bool) -> None:
+        """Publish the trunk at `revision`, once it is written down that we accepted it."""
+        walked = self.mirror.trees.walk(revision, self._path)
+        changed: dict[str, BlobId | None] = {row.path: row.after for row in changes(self._walked, walked)}
+        publication = self._index.publish(
+            changed,
+            revision=revision,
+            trust=self._trust.file,
+            accepted=status.accepted,
+            rejected=tuple(str(entry) for entry in walked.rejected),
+            now=self._now(),
+            everything=everything,
+        )
+        self._walked = walked
+        self._remember(publication.snapshot, status)
+        self.snapshot = publication.snapshot
+        self._log.info(
+            "trunk accepted",
+            repository=self.repository,
+            revision=revision[:12],
+            releases=len(publication.snapshot.releases),
+            affected=len(publication.affected),
+            problems=len(publication.snapshot.problems),
+        )
+        self._on_publish(publication)
+
+    def _remember(self, snapshot: Snapshot, before: RepositoryStatus) -> None:
+        accepted = snapshot.accepted()
+        outbox = [entry for entry in before.outbox if not self._ledger.has(entry)]
+        for path, document in sorted(accepted.items()):
+            if before.accepted.get(path) != document:
+                outbox.append(self._accepted_entry(path, document, snapshot.revision))
+        message = "; ".join(snapshot.rejected)
+        status = RepositoryStatus(
+            revision=snapshot.revision,
+            accepted=accepted,
+            ledger=self._ledger.head or "",
+            sequence=self._ledger.chain.sequence,
+            outbox=tuple(outbox),
+            conditions=self._conditions(before, synced=True, reason="Synced", message=message),
+        )
+        self._save(status)
+        if len(outbox) > len(before.outbox):
+            self._ledger.wake()
+
+    def _accepted_entry(self, path: str, document: AcceptedDocument, revision: Revision) -> OutboxEntry:
+        record = Record(
+            time=self._now().replace(microsecond=0),
+            kind="Accepted",
+            repository=self.repository,
+            revision=revision,
+            message=f"{document.kind} {document.name} ({path}) is in force",
+            detail={"path": path, "accepted": document.to_data()},
+        )
+        blobs: dict[str, str] = {f"accepted/{path}": document.blob}
+        signature = self._walked.files.get(f"{path}.sig") if self._walked else None
+        if signature:
+            blobs[f"accepted/{path}.sig"] = signature
+        return OutboxEntry(record=record, blobs=blobs)
+
+    def _recall(self, document: AcceptedDocument) -> bytes | None:
+        """Bytes of a document accepted earlier: from the mirror while it has them, else from the ledger."""
+        try:
+            return self.mirror.trees.read(document.blob)
+        except NotFound:
+            paths = {entry.blob: path for path, entry in self._ledger.accepted().items()}
+            path = paths.get(document.blob)
+            data = self._ledger.read(f"accepted/{path}") if path else None
+            return data if data is not None and sha256_of(data) == document.sha256 else None
+
+    def _refuse(self, status: RepositoryStatus, found: Missing | Rewritten | NotFromStart) -> str:
+        """Keep the last good revision and say why."""
+        if isinstance(found, Missing):
+            reason, message = "BranchMissing", f"{found.ref} is gone; the last accepted revision stays in force"
+        elif isinstance(found, Rewritten):
+            reason = "TrunkRewritten"
+            message = (
+                f"{self._branch} was rewritten: {found.advertised[:12]} does not contain {found.accepted[:12]}, which "
+                "stays in force"
+            )
+        else:
+            reason = "NotFromStart"
+            message = f"{found.advertised[:12]} does not contain the configured start {found.start[:12]}"
+        self._mark(status, synced=False, reason=reason, message=message)
+        return reason
+
+    def _mark(self, status: RepositoryStatus, *, synced: bool, reason: str, message: str) -> None:
+        """Write the condition, if it moved."""
+        before = {row.type: row for row in status.conditions}.get("Synced")
+        if before and (before.reason, before.status) == (reason, "True" if synced else "False"):
+            return
+        if not synced:
+            self._log.error("trunk refused", repository=self.repository, reason=reason, sentence=message)
+        self._save(
+            status.model_copy(
+                update={"conditions": self._conditions(status, synced=synced, reason=reason, message=message)}
+            )
+        )
+
+    def _conditions(
+        self, before: RepositoryStatus, *, synced: bool, reason: str, message: str
+    ) -> tuple[Condition, ...]:
+        return (
+            condition(
+                before.conditions, type_="Synced", status=synced, reason=reason, message=message, now=self._now()
+            ),
+        )
+
+    def _save(self, status: RepositoryStatus) -> None:
+        self._home.save_repository(RepositoryState(repository=self.repository, branch=self._branch, status=status))

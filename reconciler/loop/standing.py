@@ -1,0 +1,234 @@
+"""What the trunk asks for one release, and what that is worth: verified, resolved, known-good, and its gates.
+
+Pure: everything comes from one snapshot, one release state and the time. Policies are asked by the caller in between
+(`ask`), because evaluating them is an edge.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.digest import closure_of, sha256_of
+from reconciler.documents.resolve import Resolved, resolve, runtimes_of
+from reconciler.errors import Invalid
+from reconciler.judge.gates import invalid_gate, signature_gate
+from reconciler.judge.question import Asked, LoadedPolicy, ask, own_policy
+from reconciler.judge.variables import Facts
+from reconciler.loop.snapshot import Governed, ReleaseFile, Snapshot
+from reconciler.loop.statements import statement_of
+from reconciler.model.cluster import Cluster
+from reconciler.model.environment import Environment
+from reconciler.model.facts import CommitFact
+from reconciler.model.ids import Closure, ReleaseKey
+from reconciler.model.plan import Gate
+from reconciler.model.policy import Operation
+from reconciler.model.release import Effective
+from reconciler.model.state import Promotion, canonical
+from reconciler.model.verification import Verification
+from reconciler.render.runtimes import BUILTIN
+from reconciler.render.target import RENDERER
+from reconciler.trust.known_good import Known, Unknown, known_good
+from reconciler.trust.people import revoked_keys
+from reconciler.trust.verify import verify
+
+BUILTIN_PREFIX = "builtin:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One release as the trunk has it.
+
+    `gates` are those of trust, documents and references, open ones included; policies come on top. `resolved` is None
+    when it does not parse, does not resolve, or is gone from the trunk. `notes` name governing documents whose newer
+    text is not trusted. `known` says whether this manifest was good here before.
+    """
+
+    file: ReleaseFile | None
+    first_seen: datetime
+    gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
+    verification: Verification | None
+    resolved: Resolved | None
+    environment: Environment | None
+    closure: Closure | None
+    known: Known | Unknown
+
+    @property
+    def trusted(self) -> bool:
+        """True when nothing but a policy could still say no."""
+        return self.resolved is not None and all(gate.open for gate in self.gates)
+
+
+def stand(
+    key: ReleaseKey, snapshot: Snapshot, history: Sequence[Promotion], *, first_seen: datetime, now: datetime
+) -> Standing:
+    """The standing of one release at the snapshot's revision."""
+    file = snapshot.releases.get(key)
+    if file is None:
+        return _nothing(None, first_seen, _gone(key))
+    if key in snapshot.doubles:
+        return _nothing(file, first_seen, _closed("Document", "DuplicateRelease", snapshot.doubles[key]))
+    document = file.document
+    if document is None or file.loaded is None:
+        return _nothing(file, first_seen, _closed("Document", "Invalid", file.problem))
+    verification = _verified(key, file, snapshot, first_seen, now)
+    gates = [signature_gate(file.path, verification)]
+    notes, closed = _governing(file, snapshot)
+    gates += closed
+    resolved = None
+    try:
+        resolved = _resolve(file, snapshot)
+        gates.append(invalid_gate(()))
+    except Invalid as error:
+        if not closed:
+            gates.append(invalid_gate(error.problems))
+    governed = snapshot.governed.get(("Environment", document.spec.environment))
+    environment = governed.loaded.as_(Environment) if governed else None
+    return Standing(
+        file=file,
+        first_seen=first_seen,
+        gates=tuple(gates),
+        notes=notes,
+        verification=verification,
+        resolved=resolved,
+        environment=environment,
+        closure=_closure(file, resolved, snapshot) if resolved else None,
+        known=_known(file, history, environment, snapshot, now),
+    )
+
+
+def questions(
+    standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPolicy], *, running: Effective | None,
+    commit: CommitFact | None, objects: Mapping[str, int], now: datetime,
+) -> Asked:  # fmt: skip
+    """What policies are asked of a release that resolves; nothing of one that does not."""
+    if standing.resolved is None or standing.environment is None:
+        return Asked(questions=(), skipped=())
+    own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
+    clusters = snapshot.documents("Cluster")
+    facts = Facts(
+        operation=operation(standing, running),
+        release=standing.resolved.effective,
+        running=running,
+        environment=standing.environment,
+        clusters=[clusters[name].loaded.as_(Cluster) for name in standing.resolved.clusters],
+        signatures=standing.verification.signed if standing.verification else (),
+        revision=commit,
+        objects=objects,
+        now=now,
+    )
+    return ask(facts, bundle, own)
+
+
+def operation(standing: Standing, running: Effective | None) -> Operation:
+    """Create, Update or Rollback."""
+    if running is None:
+        return "Create"
+    if isinstance(standing.known, Known) and standing.known.promotion.version != running.version:
+        return "Rollback"
+    return "Update"
+
+
+def runtimes(snapshot: Snapshot) -> list[Governed]:
+    """The repository's own runtimes that are in force."""
+    return list(snapshot.documents("ServingRuntime").values())
+
+
+def _resolve(file: ReleaseFile, snapshot: Snapshot) -> Resolved:
+    environments = {name: row.loaded.as_(Environment) for name, row in snapshot.documents("Environment").items()}
+    clusters = {name: row.loaded.as_(Cluster) for name, row in snapshot.documents("Cluster").items()}
+    assert file.loaded is not None  # noqa: S101  # the caller saw the document
+    return resolve(
+        file.loaded,
+        environments,
+        runtimes_of(BUILTIN.values(), [row.loaded for row in runtimes(snapshot)]),
+        clusters,
+        manifest_sha256=file.sha256,
+        repository=snapshot.repository,
+        renderer=RENDERER,
+    )
+
+
+def _verified(
+    key: ReleaseKey, file: ReleaseFile, snapshot: Snapshot, first_seen: datetime, now: datetime
+) -> Verification:
+    assert file.loaded is not None  # noqa: S101  # the caller saw the document
+    statement = statement_of(key.repository, file.path, file.loaded, file.sha256)
+    return verify(
+        statement,
+        file.signature,
+        snapshot.trust,
+        verb="release",
+        environment=key.environment,
+        first_seen=first_seen,
+        now=now,
+    )
+
+
+def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], list[Gate]]:
+    """Notes on documents whose accepted text stays in force, and closed gates for those that never were."""
+    document = file.document
+    assert document is not None  # noqa: S101  # the caller saw the document
+    named = [("Environment", document.spec.environment), ("ServingRuntime", document.spec.serving.runtime)]
+    clusters = [identity for identity in snapshot.governed if identity[0] == "Cluster"]
+    policies = [identity for identity in snapshot.governed if identity[0] == "Policy"]
+    notes = [
+        snapshot.governed[identity].note
+        for identity in (*named, *clusters, *policies)
+        if identity in snapshot.governed and snapshot.governed[identity].note
+    ]
+    gates = [
+        _closed("Config", "ConfigNotTrusted", snapshot.refused[identity])
+        for identity in named
+        if identity in snapshot.refused and identity not in snapshot.governed
+    ]
+    notes += [sentence for (kind, _), sentence in snapshot.refused.items() if kind in ("Cluster", "Policy")]
+    return tuple(notes), gates
+
+
+def _closure(file: ReleaseFile, resolved: Resolved, snapshot: Snapshot) -> Closure:
+    """The documents that decide what runs and how it is judged, as (path or `builtin:`, blob)."""
+    spec = resolved.effective.spec
+    pairs = [(file.path, str(file.blob))]
+    named = [("Environment", spec.environment), ("ServingRuntime", spec.serving.runtime)]
+    named += [("Cluster", name) for name in resolved.clusters]
+    pairs += [(row.path, row.blob) for row in map(snapshot.governed.get, named) if row]
+    runtime = resolved.effective.runtime.id
+    if runtime.startswith(BUILTIN_PREFIX):
+        pairs.append((runtime, sha256_of(canonical(BUILTIN[runtime].to_data()))))
+    return closure_of(pairs)
+
+
+def _known(
+    file: ReleaseFile, history: Sequence[Promotion], environment: Environment | None, snapshot: Snapshot, now: datetime
+) -> Known | Unknown:
+    if environment is None:
+        return Unknown(reason="its environment is not in force")
+    rollback = environment.spec.rollback
+    return known_good(
+        file.sha256,
+        history,
+        depth=rollback.depth,
+        max_age=rollback.max_age,
+        revoked=revoked_keys(snapshot.trust, now),
+        now=now,
+    )
+
+
+def _nothing(file: ReleaseFile | None, first_seen: datetime, gate: Gate) -> Standing:
+    return Standing(
+        file=file, first_seen=first_seen, gates=(gate,), notes=(), verification=None, resolved=None, environment=None,
+        closure=None, known=Unknown(reason=gate.message),
+    )  # fmt: skip
+
+
+def _gone(key: ReleaseKey) -> Gate:
+    return _closed(
+        "Removal",
+        "RemovalNotSigned",
+        f"the file of {key} is gone from the trunk; it keeps being served until a removal is signed",
+    )
+
+
+def _closed(kind: str, reason: str, message: str) -> Gate:
+    return Gate(kind=kind, open=False, reason=reason, message=message)

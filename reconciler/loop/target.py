@@ -1,0 +1,160 @@
+"""ONE TARGET: observe → render → compare → decide → act → conclude. Read this first.
+
+A target carries out the directive of its release on one cluster and reports its TargetState. It never decides
+progress. It needs neither Git nor the home cluster: directive and effective specs are kept in the TargetState, so
+drift is repaired while everything else is down.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from reconciler.errors import ReconcilerError, Retry, Stalled
+from reconciler.loop.fleet import ClusterHandle
+from reconciler.loop.world import World
+from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.ids import TargetKey, Version
+from reconciler.model.objects import LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
+from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
+from reconciler.model.state import Directive, TargetState
+from reconciler.plan.compare import compare
+from reconciler.plan.conclude import announce, conclude, stalled, versions_health
+from reconciler.plan.decide import Decision, decide
+from reconciler.plan.order import stages
+from reconciler.plan.seen import SeenTarget
+
+EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
+EXPLAIN_AGAIN = 15.0  # seconds between two such questions
+STALLED_AGAIN = 60.0  # seconds; most stalls end with an event, the rest is looked at this often
+
+
+def reconcile_target(key: TargetKey, world: World) -> float | None:
+    """One pass over one target; returns in how many seconds to look again, or None to wait for an event."""
+    cluster = world.fleet.cluster(key)
+    seen = observe(key, cluster, world)
+    if seen is None:
+        return None
+    wanted = world.rendering(key.release, seen.directive, seen.effective)
+    try:
+        decision = decide(seen, compare(wanted, seen))
+        cluster.refuse_foreign(seen, decision.plan)
+    except Stalled as error:
+        cluster.save(stalled(seen, error))
+        return STALLED_AGAIN
+    done = act(seen, decision, wanted, cluster)
+    return report(seen, decision, done, wanted, cluster)
+
+
+def observe(key: TargetKey, cluster: ClusterHandle, world: World) -> SeenTarget | None:
+    """Everything a pass reads, from caches; None when this target was never told to run anything."""
+    cluster.check_ready()
+    state = cluster.target(key.release)
+    directive, packed = _directive(key, state, world)
+    if directive is None:
+        return None
+    effective = {Version(version): world.unpack(text) for version, text in packed.items()}
+    seen = SeenTarget(
+        key=key,
+        home=state.home if state and state.home in world.taken_over else world.home_uid,
+        directive=directive,
+        effective=effective,
+        packed={Version(version): text for version, text in packed.items()},
+        state=state,
+        live={},
+        pods={},
+        now=world.now(),
+    )
+    wanted = world.rendering(key.release, directive, effective)
+    refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
+    seen = replace(seen, live=cluster.live(refs))
+    return replace(seen, pods=_explain(seen, wanted, cluster))
+
+
+def _directive(key: TargetKey, state: TargetState | None, world: World) -> tuple[Directive | None, dict[str, str]]:
+    """What to carry out: the release's directive, or the last one taken over where the release names none."""
+    release = world.release_state(key.release)
+    told = release.status.directives.get(key.cluster) if release else None
+    if release and told and (state is None or told.sequence >= state.directive.sequence):
+        return told, {str(entry.version): release.status.effective[entry.version] for entry in told.versions}
+    if state:
+        return state.directive, state.effective
+    return None, {}
+
+
+def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dict[Version, tuple[PodFact, ...]]:
+    """Pods of versions that have been unhealthy for a while; requests are made only then."""
+    waiting = next((row for row in seen.status.conditions if row.type == "Healthy" and row.status == "False"), None)
+    if waiting is None:
+        return {}
+    health = versions_health(seen, wanted)
+    patient = (seen.now - waiting.since).total_seconds() < EXPLAIN_AFTER
+    pods: dict[Version, tuple[PodFact, ...]] = {}
+    for version, row in health.items():
+        if not row.healthy and (row.failed or not patient):
+            labels = {LABEL_STATE: seen.owner, LABEL_VERSION: version.removeprefix("sha256:")[:10]}
+            namespace = seen.effective[Version(version)].spec.targets.namespace
+            pods[Version(version)] = cluster.explain(namespace, labels)
+    return pods
+
+
+def act(seen: SeenTarget, decision: Decision, wanted: Rendering, cluster: ClusterHandle) -> ChangeSet:
+    """Carry the plan out; the only place that writes to a cluster's workloads. A failed stage stops the next."""
+    announced = announce(seen, decision)
+    if announced != seen.state:
+        cluster.save(announced)
+    objects = {rendered.ref: rendered for rendered in wanted.objects}
+    results: list[Result] = []
+    failed = False
+    for stage in stages(decision.plan.changes):
+        if failed:
+            results += [Result(change=change, outcome=Outcome.SKIPPED) for change in stage]
+            continue
+        outcome = cluster.in_flight([partial(_carry_out, change, seen, objects, cluster) for change in stage])
+        results += outcome
+        failed = any(result.outcome is Outcome.FAILED for result in outcome)
+    return ChangeSet(results=tuple(results))
+
+
+def _carry_out(
+    change: Change, seen: SeenTarget, objects: dict[ObjectRef, RenderedObject], cluster: ClusterHandle
+) -> Result:
+    """One change; an error becomes its result."""
+    try:
+        live = _write(change, seen, objects, cluster)
+    except ReconcilerError as error:
+        reason = error.reason if isinstance(error, (Retry, Stalled)) else "ApplyFailed"
+        return Result(change=change, outcome=Outcome.FAILED, reason=reason, message=error.message)
+    return Result(change=change, outcome=Outcome.DONE, live=live.digest if live else "", uid=live.uid if live else "")
+
+
+def _write(
+    change: Change, seen: SeenTarget, objects: dict[ObjectRef, RenderedObject], cluster: ClusterHandle
+) -> LiveObject | None:
+    """The request that makes the change; the object as the server then has it, where it tells."""
+    known = seen.live.get(change.ref)
+    if change.action is Action.SCALE:
+        cluster.scale(change.ref, int(change.after))
+        return None
+    if change.action is Action.DELETE:
+        uid = seen.inventory[change.ref].uid or (known.uid if known else "")
+        if uid:  # without one we never saw it exist as ours, and there is nothing that is safe to delete
+            cluster.delete(change.ref, uid)
+        return None
+    # Forced only over what carries our label already: the first apply must not take over somebody's object.
+    return cluster.apply(objects[change.ref], force=known is not None and known.owner == seen.owner)
+
+
+def report(
+    seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rendering, cluster: ClusterHandle
+) -> float | None:
+    """Write the TargetState if it changed; say when to look again."""
+    refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
+    state = conclude(replace(seen, live=cluster.live(refs)), decision, done, wanted)
+    cluster.save(state)
+    if done.failed:
+        first = done.failed[0]
+        raise Retry(f"{first.change.ref}: {first.message}", reason=first.reason)
+    if decision.marked:
+        return 0.0
+    if any(not health.healthy for health in state.status.versions.values()):
+        return EXPLAIN_AGAIN if seen.pods else EXPLAIN_AFTER
+    return None

@@ -1,0 +1,217 @@
+"""Everything a pass may reach, in one place: facts to read, and the few doors through which it writes.
+
+The world holds no decision. What passes share is replaced by one assignment (snapshots) or guarded by its owner (queue,
+caches, ledger); the caches here are by content, so losing them costs time only.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from reconciler.edges.cel.engine import CelEngine
+from reconciler.edges.kube.events import emit
+from reconciler.errors import ReconcilerError
+from reconciler.judge.question import LoadedPolicy, Question
+from reconciler.loop.backoff import Backoff
+from reconciler.loop.fleet import Fleet
+from reconciler.loop.home import Home
+from reconciler.loop.ledger import Ledger
+from reconciler.loop.progress import Fleeting, restored
+from reconciler.loop.queue import WorkQueue
+from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.sources import Source
+from reconciler.loop.telemetry import Telemetry
+from reconciler.model.facts import CommitFact
+from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey, Version
+from reconciler.model.objects import ObjectRef, Rendering
+from reconciler.model.policy import PolicyVerdict
+from reconciler.model.record import OutboxEntry
+from reconciler.model.release import Effective
+from reconciler.model.state import Directive, ReleaseState, ReleaseStatus, unpack
+from reconciler.render.target import render
+
+Key = ReleaseKey | TargetKey
+K = TypeVar("K")
+V = TypeVar("V")
+
+_RENDERINGS = 20_000  # one per target and directive; a rendering is some 10 KiB
+_VERDICTS = 100_000
+_UNPACKED = 20_000
+
+
+class Kept(Generic[K, V]):
+    """A bounded cache by content: the oldest entry goes. Thread-safe; two threads may both make a value."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._rows: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of `key`, made if it is not kept."""
+        with self._lock:
+            if key in self._rows:
+                self._rows.move_to_end(key)
+                return self._rows[key]
+        value = make()
+        self.put(key, value)
+        return value
+
+    def peek(self, key: K) -> V | None:
+        """The value of `key`, or None when it is not kept."""
+        with self._lock:
+            return self._rows.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value."""
+        with self._lock:
+            self._rows[key] = value
+            self._rows.move_to_end(key)
+            while len(self._rows) > self._limit:
+                self._rows.popitem(last=False)
+
+
+class World:
+    """One daemon's world. Passes get it as their second argument."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        home: Home,
+        fleet: Fleet,
+        engine: CelEngine,
+        bundle: Sequence[LoadedPolicy],
+        queue: WorkQueue[Key],
+        telemetry: Telemetry,
+        log: Any,
+        taken_over: frozenset[str],
+    ) -> None:
+        self.now = now
+        self.home = home
+        self.fleet = fleet
+        self.bundle = tuple(bundle)
+        self.queue = queue
+        self.telemetry = telemetry
+        self.log = log
+        self.taken_over = taken_over
+        self.sources: dict[RepositoryName, Source] = {}
+        self.ledgers: dict[RepositoryName, Ledger] = {}
+        self._engine = engine
+        self._renderings: Kept[tuple[Any, ...], Rendering] = Kept(_RENDERINGS)
+        self._verdicts: Kept[str, PolicyVerdict] = Kept(_VERDICTS)
+        self.backoff = Backoff()
+        self._troubles: dict[Key, str] = {}
+        self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
+
+    @property
+    def home_uid(self) -> str:
+        """Whose targets are ours."""
+        return self.home.uid
+
+    def snapshot(self, repository: RepositoryName) -> Snapshot | None:
+        """The trunk as last published; None before the first time."""
+        source = self.sources.get(repository)
+        return source.snapshot if source else None
+
+    def commit(self, repository: RepositoryName, revision: Revision) -> CommitFact | None:
+        """What Git says of a commit; nothing in it is trusted."""
+        source = self.sources.get(repository)
+        return source.commit(revision) if source else None
+
+    def release_state(self, key: ReleaseKey) -> ReleaseState | None:
+        """The release's state on the home cluster."""
+        stored = self.home.release(key)
+        return stored.value if stored else None
+
+    def save_release(self, state: ReleaseState) -> None:
+        """Write it, fenced by what was read."""
+        self.home.save_release(state)
+
+    def clusters_of(self, key: ReleaseKey) -> dict[ClusterName, Fleeting]:
+        """All clusters of the repository as this release sees them."""
+        return {
+            name: Fleeting(
+                reachable=not handle.blocked()[1] and handle.cache.synced,
+                state=handle.target(key),
+                trouble=self._troubles.get(TargetKey(release=key, cluster=name), ""),
+            )
+            for name, handle in self.fleet.handles(key.repository).items()
+        }
+
+    def restore(self, key: ReleaseKey, clusters: Mapping[ClusterName, Fleeting]) -> ReleaseStatus:
+        """A lost release's status, from what its targets run and what the ledger knows."""
+        ledger = self.ledgers.get(key.repository)
+        history = ledger.history(key) if ledger else ()
+        packed = ledger.effective(key) if ledger else {}
+        return restored((row.state for row in clusters.values() if row.state), history, packed)
+
+    def rendering(self, key: ReleaseKey, directive: Directive, effective: Mapping[Version, Effective]) -> Rendering:
+        """What a target should have; the same directive and specs are rendered once."""
+        return self._renderings.get((key, directive.versions), lambda: render(directive, effective, key=key))
+
+    def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:
+        """One verdict per question; a question whose every input is known is not asked again."""
+        digests = [question.digest for question in questions]
+        known = {digest: verdict for digest in digests if (verdict := self._verdicts.peek(digest))}
+        missing = [
+            (digest, question) for digest, question in zip(digests, questions, strict=True) if digest not in known
+        ]
+        if missing:
+            for (digest, _), verdict in zip(missing, self._engine.ask([row for _, row in missing]), strict=True):
+                known[digest] = verdict
+                self._verdicts.put(digest, verdict)
+        self.telemetry.count("reconciler_policy_questions_total", "engine", by=len(missing))
+        self.telemetry.count("reconciler_policy_questions_total", "cache", by=len(questions) - len(missing))
+        return tuple(known[digest] for digest in digests)
+
+    def has_record(self, repository: RepositoryName, entry: OutboxEntry) -> bool:
+        """True when the ledger has pushed this record."""
+        ledger = self.ledgers.get(repository)
+        return ledger.has(entry) if ledger else False
+
+    def wake_ledger(self, repository: RepositoryName) -> None:
+        """There is something to write down."""
+        ledger = self.ledgers.get(repository)
+        if ledger:
+            ledger.wake()
+
+    def wake_target(self, key: ReleaseKey, cluster: ClusterName) -> None:
+        """A directive moved."""
+        self.queue.add(TargetKey(release=key, cluster=cluster))
+
+    def wake_releases(self, keys: Iterable[ReleaseKey]) -> None:
+        """Look at these releases again."""
+        for key in keys:
+            self.queue.add(key)
+
+    def trouble(self, key: Key, sentence: str) -> None:
+        """A pass failed; what a target's pass says is news for its release."""
+        if self._troubles.get(key) != sentence:
+            self._troubles[key] = sentence
+            if isinstance(key, TargetKey):
+                self.queue.add(key.release)
+
+    def clear_trouble(self, key: Key) -> None:
+        """A pass succeeded."""
+        self._troubles.pop(key, None)
+
+    def event(self, key: ReleaseKey, *, warning: bool, reason: str, message: str) -> None:
+        """A Kubernetes Event on the release's state; lost when the home cluster does not take it."""
+        stored = self.home.release(key)
+        if stored is None:
+            return
+        ref = ObjectRef(
+            group="reconciler.dev", version="v1alpha1", kind="ReleaseState", namespace=stored.namespace,
+            name=stored.name,
+        )  # fmt: skip
+        try:
+            emit(
+                self.home.connection, ref, stored.uid, kind="Warning" if warning else "Normal", reason=reason,
+                message=message, now=self.now(),
+            )  # fmt: skip
+        except ReconcilerError as error:
+            self.log.debug("event not written", release=str(key), error=error.message)

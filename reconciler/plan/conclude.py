@@ -1,0 +1,197 @@
+"""What a target's state says: announced before anything is written to the cluster, concluded after.
+
+`announce` puts every object that is about to exist into the inventory, so that a crash between two effects leaves
+nothing that nobody knows of. `conclude` records what the server then had, and how the versions do.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.errors import ReconcilerError, Stalled
+from reconciler.model.ids import Version
+from reconciler.model.objects import ObjectRef, Rendering
+from reconciler.model.plan import Action, Change, ChangeSet, Condition, Outcome, Result, condition
+from reconciler.model.state import (
+    Directive,
+    InventoryEntry,
+    PruneMark,
+    Role,
+    TargetState,
+    TargetStatus,
+    VersionHealth,
+    release_ref,
+)
+from reconciler.plan.compare import DRIFT
+from reconciler.plan.decide import Decision
+from reconciler.plan.health import version_health
+from reconciler.plan.safety import REPAIR_WINDOW
+from reconciler.plan.seen import SeenTarget
+
+
+def announce(seen: SeenTarget, decision: Decision) -> TargetState:
+    """The state to write before acting: the directive taken over, new objects in the inventory, marks set."""
+    inventory = dict(seen.inventory)
+    for change in decision.plan.changes:
+        if change.action in (Action.CREATE, Action.UPDATE):
+            entry = inventory.get(change.ref)
+            if entry is None or entry.rendered != change.after:
+                inventory[change.ref] = _entry(change)
+    return _state(seen, _inventory(inventory), _marks(seen, decision), seen.status)
+
+
+def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rendering) -> TargetState:
+    """The state to write after acting. `seen` is what was observed before; its health speaks of then."""
+    announced = announce(seen, decision)
+    inventory = {entry.ref: entry for entry in announced.status.inventory}
+    for result in done.results:
+        if result.outcome is Outcome.DONE:
+            _carry_out(result, inventory, seen.now)
+    versions = versions_health(seen, wanted)
+    status = TargetStatus(
+        sequence=seen.directive.sequence if not done.failed else seen.status.sequence,
+        inventory=_inventory(inventory),
+        marks=tuple(mark for mark in announced.status.marks if mark.ref in inventory),
+        versions=versions,
+        serving=_serving(seen),
+        drifted=tuple(str(ref) for ref in decision.drifted),
+        conditions=_conditions(seen, decision, done, versions),
+    )
+    return announced.model_copy(update={"status": status})
+
+
+def stalled(seen: SeenTarget, error: ReconcilerError) -> TargetState:
+    """The state that says why nothing was done; what is known stays."""
+    reason = error.reason if isinstance(error, Stalled) else "Failed"
+    before = seen.status.conditions
+    conditions = (
+        condition(before, type_="Ready", status=False, reason=reason, message=error.message, now=seen.now),
+        condition(before, type_="Stalled", status=True, reason=reason, message=error.message, now=seen.now),
+    )
+    kept = tuple(row for row in before if row.type not in ("Ready", "Stalled", "Reconciling"))
+    status = seen.status.model_copy(update={"conditions": (*conditions, *kept)})
+    if seen.state is None:
+        return _state(seen, (), (), status)
+    return seen.state.model_copy(update={"status": status})
+
+
+def versions_health(seen: SeenTarget, wanted: Rendering) -> dict[str, VersionHealth]:
+    """Health of every version that the directive names, by version."""
+    by_name = {size.ref.name: size for size in wanted.sizes}
+    health: dict[str, VersionHealth] = {}
+    for entry in seen.directive.versions:
+        size = by_name.get(workload_name(seen.key.release.name, entry.version))
+        if size:
+            health[entry.version] = version_health(size, seen.live.get(size.ref), seen.pods.get(entry.version, ()))
+    return health
+
+
+def workload_name(name: str, version: Version) -> str:
+    """What a version's objects are called: `<name>-<first 10 hex>`."""
+    return f"{name}-{version.removeprefix('sha256:')[:10]}"
+
+
+def _entry(change: Change) -> InventoryEntry:
+    ref = change.ref
+    return InventoryEntry(
+        group=ref.group,
+        api=ref.version,
+        kind=ref.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        tier=change.tier,
+        rendered=change.after,
+    )
+
+
+def _carry_out(result: Result, inventory: dict[ObjectRef, InventoryEntry], now: datetime) -> None:
+    change = result.change
+    if change.action is Action.DELETE:
+        inventory.pop(change.ref, None)
+    elif change.action in (Action.CREATE, Action.UPDATE):
+        entry = inventory[change.ref]
+        update: dict[str, object] = {"rendered": change.after, "live": result.live, "uid": result.uid}
+        if change.why in DRIFT:
+            again = entry.repaired_at is not None and now - entry.repaired_at <= REPAIR_WINDOW
+            update |= {"repairs": entry.repairs + 1 if again else 1, "repaired_at": now.replace(microsecond=0)}
+        inventory[change.ref] = entry.model_copy(update=update)
+
+
+def _marks(seen: SeenTarget, decision: Decision) -> tuple[PruneMark, ...]:
+    """Marks of earlier passes whose objects are still not rendered, and the new ones."""
+    deleting = {change.ref for change in decision.plan.changes if change.action is Action.DELETE}
+    kept = [mark for ref, mark in seen.marks.items() if ref in deleting]
+    new = [
+        PruneMark(
+            group=ref.group,
+            api=ref.version,
+            kind=ref.kind,
+            namespace=ref.namespace,
+            name=ref.name,
+            sequence=seen.directive.sequence,
+        )
+        for ref in decision.marked
+    ]
+    return tuple(sorted((*kept, *new), key=lambda mark: mark.ref))
+
+
+def _state(
+    seen: SeenTarget, inventory: tuple[InventoryEntry, ...], marks: tuple[PruneMark, ...], status: TargetStatus
+) -> TargetState:
+    return TargetState(
+        release=release_ref(seen.key.release),
+        cluster=seen.key.cluster,
+        home=seen.home,
+        directive=seen.directive,
+        effective=dict(sorted(seen.packed.items())),
+        status=status.model_copy(update={"inventory": inventory, "marks": marks}),
+    )
+
+
+def _inventory(inventory: dict[ObjectRef, InventoryEntry]) -> tuple[InventoryEntry, ...]:
+    return tuple(inventory[ref] for ref in sorted(inventory))
+
+
+def _serving(seen: SeenTarget) -> str:
+    """The model version of the stable version (or of the only one), for people."""
+    stable = next((entry for entry in seen.directive.versions if entry.role is Role.STABLE), None)
+    entry = stable or next(iter(seen.directive.versions), None)
+    effective = seen.effective.get(entry.version) if entry else None
+    return effective.spec.model.version if effective else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    ready: bool
+    healthy: bool
+    reason: str
+    message: str
+
+
+def _judge(directive: Directive, decision: Decision, done: ChangeSet, versions: dict[str, VersionHealth]) -> _Words:
+    if done.failed:
+        first = done.failed[0]
+        message = f"{first.change.ref}: {first.message}"
+        return _Words(ready=False, healthy=False, reason=first.reason or "ApplyFailed", message=message)
+    for entry in directive.versions:
+        health = versions.get(entry.version)
+        if health and not health.healthy:
+            return _Words(ready=False, healthy=False, reason=health.reason, message=health.message)
+    if decision.drifted:
+        names = ", ".join(str(ref) for ref in decision.drifted)
+        return _Words(ready=False, healthy=True, reason="Drifted", message=f"selfHeal is off and these differ: {names}")
+    return _Words(ready=True, healthy=True, reason="Healthy", message="")
+
+
+def _conditions(
+    seen: SeenTarget, decision: Decision, done: ChangeSet, versions: dict[str, VersionHealth]
+) -> tuple[Condition, ...]:
+    words = _judge(seen.directive, decision, done, versions)
+    busy = not words.healthy or bool(decision.marked)
+    before, now = seen.status.conditions, seen.now
+    doing = "Progressing" if busy else "Settled"
+    return (
+        condition(before, type_="Ready", status=words.ready, reason=words.reason, message=words.message, now=now),
+        condition(before, type_="Healthy", status=words.healthy, reason=words.reason, message=words.message, now=now),
+        condition(before, type_="Reconciling", status=busy, reason=doing, message="", now=now),
+        condition(before, type_="Stalled", status=False, reason="NotStalled", message="", now=now),
+    )

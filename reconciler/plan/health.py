@@ -1,0 +1,75 @@
+"""Is a version healthy on one cluster? kstatus for Deployments, with the reason that a person needs.
+
+The Deployment says whether; pods (read only for versions that stay unhealthy) say why: last event, termination
+reason, log tail.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.objects import Size
+from reconciler.model.state import VersionHealth
+
+_LOG_CAP = 200
+
+
+def version_health(size: Size, live: LiveObject | None, pods: tuple[PodFact, ...] = ()) -> VersionHealth:
+    """The health of the version whose Deployment is `size.ref`; a missing Deployment has no pods."""
+    if live is None:
+        return _missing(size)
+    status: Mapping[str, Any] = live.facts.get("status", {})
+    exists, ready = int(status.get("replicas", 0)), int(status.get("availableReplicas", 0))
+    asked = int(live.facts.get("replicas", 1))
+    failed, why = _deadline(status)
+    current = int(status.get("observedGeneration", 0)) >= live.generation
+    settled = current and size.low <= asked <= size.high and exists == asked
+    healthy = settled and not failed and ready >= asked
+    if healthy:
+        return VersionHealth(replicas=exists, ready=ready, wanted=size.low, healthy=True)
+    reason, message = _why(pods) or (why, _progress(ready, max(asked, size.low), current=current))
+    return VersionHealth(
+        replicas=exists, ready=ready, wanted=size.low, healthy=False, failed=failed, reason=reason, message=message
+    )
+
+
+def _missing(size: Size) -> VersionHealth:
+    if size.high == 0:
+        return VersionHealth(replicas=0, ready=0, wanted=0, healthy=True)
+    return VersionHealth(
+        replicas=0, ready=0, wanted=size.low, healthy=False, reason="NotCreated", message="its pods do not exist yet"
+    )
+
+
+def _deadline(status: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the Deployment gave up waiting, and the condition's reason."""
+    for row in status.get("conditions", ()):
+        if row.get("type") == "Progressing" and row.get("status") == "False":
+            return True, str(row.get("reason", "ProgressDeadlineExceeded"))
+        if row.get("type") == "ReplicaFailure" and row.get("status") == "True":
+            return True, str(row.get("reason", "ReplicaFailure"))
+    return False, "PodsNotReady"
+
+
+def _progress(ready: int, wanted: int, *, current: bool) -> str:
+    if not current:
+        return "the cluster has not looked at the change yet"
+    return f"{ready} of {wanted} pods are ready"
+
+
+def _why(pods: tuple[PodFact, ...]) -> tuple[str, str] | None:
+    """The first unhealthy pod's reason and one sentence with its last event and last log line."""
+    unready = [pod for pod in pods if not pod.ready]
+    if not unready:
+        return None
+    worst = max(unready, key=lambda pod: (bool(pod.reason), pod.restarts, pod.name))
+    parts = [f"pod {worst.name} is not ready: {worst.reason or worst.phase}"]
+    if worst.message:
+        parts.append(worst.message)
+    if worst.restarts:
+        parts.append(f"{worst.restarts} restarts")
+    if worst.last_event:
+        parts.append(f"last event: {worst.last_event}")
+    if worst.log_tail:
+        parts.append(f"log: {worst.log_tail[-_LOG_CAP:]}")
+    return worst.reason or "PodsNotReady", "; ".join(parts)

@@ -1,0 +1,52 @@
+"""What a target pass observed: the input of compare, decide and conclude."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.ids import TargetKey, Version
+from reconciler.model.objects import ObjectRef
+from reconciler.model.release import Effective
+from reconciler.model.state import Directive, InventoryEntry, PruneMark, TargetState, TargetStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenTarget:
+    """One target as it is now.
+
+    `effective` are the specs that the directive names, `packed` the same as state objects keep them. `state` is its
+    TargetState, or None before the first pass. `live` holds what the cluster has of every object that
+    is wanted or in the inventory; an object that is not in it does not exist. `pods` is filled for versions that have
+    been unhealthy for a while.
+    """
+
+    key: TargetKey
+    home: str
+    directive: Directive
+    effective: Mapping[Version, Effective]
+    packed: Mapping[Version, str]
+    state: TargetState | None
+    live: Mapping[ObjectRef, LiveObject]
+    pods: Mapping[Version, tuple[PodFact, ...]]
+    now: datetime
+
+    @property
+    def status(self) -> TargetStatus:
+        """The last status written, or an empty one."""
+        return self.state.status if self.state else TargetStatus()
+
+    @property
+    def inventory(self) -> dict[ObjectRef, InventoryEntry]:
+        """Objects that we made here, by ref."""
+        return {entry.ref: entry for entry in self.status.inventory}
+
+    @property
+    def marks(self) -> dict[ObjectRef, PruneMark]:
+        """Objects that an earlier pass found to be no longer rendered."""
+        return {mark.ref: mark for mark in self.status.marks}
+
+    @property
+    def owner(self) -> str:
+        """The label value that our objects carry."""
+        return self.key.release.state_name

@@ -1,0 +1,64 @@
+"""What one cluster is told: the versions of its directive, each once, in one order.
+
+Not the sizes of a step. Rules: what is neither running nor kept goes to zero at once and leaves the directive when its
+pods are gone. Only a version that the cluster still serves from (it came back with an old directive) is left alone
+until one of ours is ready there.
+"""
+
+from collections.abc import Iterator
+
+from reconciler.model.state import Role, VersionDirective
+from reconciler.rollout.situation import Runnable
+from reconciler.rollout.view import View
+
+Versions = tuple[VersionDirective, ...]
+
+
+def free(runnable: Runnable, role: Role) -> VersionDirective:
+    """The version with its autoscaler's range."""
+    return _entry(runnable, role, runnable.low, runnable.high)
+
+
+def fixed(runnable: Runnable, role: Role, size: int) -> VersionDirective:
+    """The version pinned to one size."""
+    return _entry(runnable, role, size, size)
+
+
+def steady(view: View, stable: Runnable, kept: tuple[Runnable, ...]) -> Versions:
+    """Stable with its autoscaler free; a cluster that joins gets just the same."""
+    return beside(view, (free(stable, Role.STABLE),), kept)
+
+
+def beside(view: View, running: Versions, kept: tuple[Runnable, ...]) -> Versions:
+    """The running versions, then those that are leaving, then the kept ones at zero."""
+    relieved = any(view.ready(entry.version) >= max(1, entry.low) for entry in running)
+    known = {entry.version for entry in running} | {runnable.version for runnable in kept}
+    left = (entry for entry in view.told if entry.version not in known)
+    parked = (_parked(view, runnable, relieved=relieved) for runnable in kept)
+    return (*running, *_leaving(view, left, relieved=relieved), *parked)
+
+
+def serves_another(view: View, stable: Runnable) -> bool:
+    """True when the cluster came back with an old directive and still serves from the version it had."""
+    return any(_serves(entry) and entry.version != stable.version for entry in view.told)
+
+
+def _leaving(view: View, entries: Iterator[VersionDirective], *, relieved: bool) -> Iterator[VersionDirective]:
+    for entry in entries:
+        if _serves(entry) and not relieved:
+            yield entry
+        elif entry.high or (entry.role is Role.CANDIDATE and not (view.settled and view.pods(entry.version) == 0)):
+            yield entry.model_copy(update={"role": Role.CANDIDATE, "low": 0, "high": 0})
+
+
+def _parked(view: View, runnable: Runnable, *, relieved: bool) -> VersionDirective:
+    entry = view.entry(runnable, Role.STABLE)
+    return entry if entry is not None and _serves(entry) and not relieved else fixed(runnable, Role.PREVIOUS, 0)
+
+
+def _serves(entry: VersionDirective) -> bool:
+    return entry.role is Role.STABLE and entry.high > 0
+
+
+def _entry(runnable: Runnable, role: Role, low: int, high: int) -> VersionDirective:
+    return VersionDirective(version=runnable.version, role=role, low=low, high=high, effective=runnable.effective)
