@@ -1,0 +1,165 @@
+"""All that a policy may see: the table of variables, and how facts become them.
+
+This is an API for people who write policies: the table is what the documentation prints. Rules: full data, defaults
+included, so an unset field is null and not missing; plain JSON; never the value of a pod's environment variable. Maps
+have no order in CEL (it differs from process to process): what a message lists comes from a list.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.cluster import Cluster
+from reconciler.model.environment import Environment
+from reconciler.model.facts import CommitFact
+from reconciler.model.policy import Operation
+from reconciler.model.record import SignatureFact
+from reconciler.model.release import Effective, Evaluation
+from reconciler.model.wire import format_time, quantity_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One variable that every expression of a policy may use."""
+
+    type: str
+    meaning: str
+
+
+_RELEASE = (
+    "metadata.name, metadata.labels; spec (the whole ModelRelease, unset fields are null; of serving.env only name "
+    "and secretKeyRef); image (resolved), version and manifest (sha256:…); probes (those in force); "
+    "pod.cpu (cores, double), pod.memory (bytes, int), pod.gpus (int); "
+    "scores: every evaluation and slice in order, each {name, dataset, metric, slice, value} with a name such as "
+    "'auc on holdout' or 'auc on holdout (new-accounts)'; scoreByName: name to value"
+)
+
+VARIABLES: Mapping[str, Seen] = {
+    "release": Seen(type="map(string, dyn)", meaning=f"what the trunk asks for: {_RELEASE}"),
+    "running": Seen(type="dyn", meaning="what is stable now, in the form of release; null when nothing is"),
+    "environment": Seen(type="map(string, dyn)", meaning="metadata.name, metadata.labels and spec of the Environment"),
+    "clusters": Seen(type="list(map(string, dyn))", meaning="the target clusters: name, labels, suspend"),
+    "signatures": Seen(
+        type="list(map(string, dyn))", meaning="the release's valid signatures: person, key (fingerprint), use"
+    ),
+    "revision": Seen(
+        type="dyn",
+        meaning="the commit asked about: commit, author, email, subject, time (RFC 3339), none of it proven; or null",
+    ),
+    "plan": Seen(
+        type="map(string, dyn)",
+        meaning="what it comes to on all clusters: clusters (int), objects (kind to how many), replicas.min, "
+        "replicas.max, gpus (at replicas.max)",
+    ),
+    "runtime": Seen(type="map(string, dyn)", meaning="the resolved ServingRuntime: id, name, spec"),
+    "params": Seen(type="map(string, dyn)", meaning="the policy's params with the environment's laid over them"),
+    "operation": Seen(
+        type="string", meaning="Create (nothing runs yet), Update, or Rollback (a known-good version returns)"
+    ),
+    "now": Seen(type="timestamp", meaning="the time of the decision, to the second"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known when a decision is made. `objects` counts the rendered objects on all clusters by kind."""
+
+    operation: Operation
+    release: Effective
+    running: Effective | None
+    environment: Environment
+    clusters: Sequence[Cluster] = ()
+    signatures: Sequence[SignatureFact] = ()
+    revision: CommitFact | None = None
+    objects: Mapping[str, int] = field(default_factory=dict)
+    now: datetime
+
+
+def variables(facts: Facts) -> dict[str, Any]:
+    """The variables of one decision as plain JSON data; all of VARIABLES but `params`, which each policy has itself."""
+    environment = facts.environment
+    return {
+        "release": _release(facts.release),
+        "running": _release(facts.running) if facts.running is not None else None,
+        "environment": {
+            "metadata": {"name": environment.name, "labels": dict(environment.metadata.labels)},
+            "spec": environment.spec.to_full_data(),
+        },
+        "clusters": [
+            {"name": cluster.name, "labels": dict(cluster.metadata.labels), "suspend": cluster.spec.suspend}
+            for cluster in facts.clusters
+        ],
+        "signatures": [fact.to_full_data() for fact in facts.signatures],
+        "revision": _revision(facts.revision) if facts.revision is not None else None,
+        "plan": _plan(facts),
+        "runtime": facts.release.runtime.to_full_data(),
+        "operation": facts.operation,
+        "now": format_time(facts.now),
+    }
+
+
+def scores(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Every measured value with a name for people; a second value of the same name gets ` #2`, so none is hidden."""
+    rows: dict[str, dict[str, Any]] = {}
+    for dataset, metric, part, value in _values(evaluations):
+        name = f"{metric} on {dataset} ({part})" if part else f"{metric} on {dataset}"
+        key, count = name, 1
+        while key in rows:
+            count += 1
+            key = f"{name} #{count}"
+        rows[key] = {"name": key, "dataset": dataset, "metric": metric, "slice": part, "value": value}
+    return list(rows.values())
+
+
+def _values(evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, str, str, float]]:
+    for evaluation in evaluations:
+        yield evaluation.dataset, evaluation.metric, "", evaluation.value
+        for part in evaluation.slices:
+            yield evaluation.dataset, evaluation.metric, part.name, part.value
+
+
+def _release(effective: Effective) -> dict[str, Any]:
+    serving = effective.spec.serving
+    probes = serving.probes or effective.runtime.spec.probes
+    measured = scores(effective.spec.evidence.evaluations)
+    spec = effective.spec.to_full_data()
+    spec["serving"]["env"] = [
+        {name: value for name, value in entry.items() if name != "value"} for entry in spec["serving"]["env"]
+    ]
+    return {
+        "metadata": {"name": effective.name, "labels": dict(effective.labels)},
+        "spec": spec,
+        "image": effective.image,
+        "version": effective.version,
+        "manifest": effective.manifest,
+        "probes": probes.to_full_data(),
+        "pod": {
+            "cpu": float(quantity_value(serving.resources.cpu)),
+            "memory": int(effective.memory),
+            "gpus": effective.gpus,
+        },
+        "scores": measured,
+        "scoreByName": {row["name"]: row["value"] for row in measured},
+    }
+
+
+def _revision(commit: CommitFact) -> dict[str, Any]:
+    return {
+        "commit": commit.revision,
+        "author": commit.author,
+        "email": commit.email,
+        "subject": commit.subject,
+        "time": format_time(commit.time),
+    }
+
+
+def _plan(facts: Facts) -> dict[str, Any]:
+    clusters = len(facts.clusters)
+    replicas = facts.release.spec.serving.replicas
+    return {
+        "clusters": clusters,
+        "objects": dict(facts.objects),
+        "replicas": {"min": replicas.min * clusters, "max": replicas.max * clusters},
+        "gpus": facts.release.gpus * replicas.max * clusters,
+    }
