@@ -63,7 +63,8 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
         state = seen.state if seen else None
         health = state.status.versions.get(after.stable.version) if state else None
         if seen is None or not seen.reachable:
-            trouble = trouble or f"{name} cannot be reached"
+            why = f": {seen.trouble}" if seen and seen.trouble else ""
+            trouble = trouble or f"{name} cannot be reached{why}"
         elif state is None or health is None:
             trouble = trouble or (f"{name}: {seen.trouble}" if seen.trouble else f"{name} has not reported yet")
         elif not health.healthy:
@@ -89,7 +90,7 @@ def records(
         rows.append(_entry("Held", key, after, judged, now, message="\n".join(gate.message for gate in after.gates)))
     moved = after.candidate and (not before.candidate or before.candidate.version != after.candidate.version)
     if moved and after.phase is not Phase.PROMOTED:
-        rows.append(_entry("Started", key, after, judged, now, message=after.message))
+        rows.append(_entry("Started", key, after, judged, now, message=_start_sentence(key, after)))
     kind = _ended(before, after)
     if kind:
         rows.append(_entry(kind, key, after, judged, now, message=_end_sentence(kind, key, before, after)))
@@ -104,9 +105,17 @@ def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
     if replaced:
         returned = any(row.version == after.stable.version for row in before.history)
         return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
+    if after.history[:1] != before.history[:1]:
+        return "Promoted"  # changed in place
     if before.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK):
         return "Aborted"
     return None
+
+
+def _start_sentence(key: ReleaseKey, after: ReleaseStatus) -> str:
+    assert after.candidate is not None  # noqa: S101  # a started rollout has a candidate
+    old = f"{after.stable.model_version} gives way to " if after.stable else ""
+    return f"{key.name}: {old}{after.candidate.model_version} on {' and '.join(sorted(after.directives))}"
 
 
 def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus) -> str:

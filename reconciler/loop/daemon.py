@@ -7,7 +7,7 @@ background but the watches: `drain` turns the loop in the caller's thread.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,21 +16,21 @@ from reconciler.config import RepositorySettings, Settings
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.edges.git import Actor, Mirror, Remote, SshKey, Token
 from reconciler.edges.kube.connect import Connection, open_in_cluster, open_kubeconfig
-from reconciler.errors import Misused, NotFound, ReconcilerError
+from reconciler.errors import NotFound, ReconcilerError, Unreachable
 from reconciler.loop.bundle import shipped_policies
 from reconciler.loop.endpoints import Endpoints
 from reconciler.loop.fleet import TARGET_STATE, ClusterKey, Fleet
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.queue import WorkQueue
-from reconciler.loop.snapshot import Publication
+from reconciler.loop.snapshot import Publication, Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.telemetry import Telemetry
 from reconciler.loop.wakers import Wakers
 from reconciler.loop.worker import Worker
 from reconciler.loop.world import Key, World
 from reconciler.model.cluster import Cluster
-from reconciler.model.ids import ReleaseKey, RepositoryName, Revision, TargetKey
+from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, TargetKey
 from reconciler.model.state import Phase, release_key
 from reconciler.trust.keys import load_private_key
 
@@ -216,6 +216,12 @@ class Daemon:
         self._wakers = Wakers(self._settings, self.world, log=self._log)
         self._wakers.start()
 
+    @property
+    def address(self) -> str:
+        """Where the endpoints listen."""
+        host, _ = self._settings.config.listen.address()
+        return f"{host}:{self._endpoints.port}" if self._endpoints else ""
+
     def _thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
@@ -270,7 +276,7 @@ class Daemon:
         self._home.start()
         if not self._home.cache.wait_synced(timeout):
             problems = "; ".join(self._home.cache.problems.values()) or "it does not answer"
-            raise Misused(f"the home cluster cannot be used: {problems}")
+            raise Unreachable(f"the home cluster cannot be used: {problems}")
         for source in self.world.sources.values():
             source.poll()
         for handle in self._fleet.all():
@@ -300,6 +306,22 @@ class Daemon:
             for row in self._home.releases().values()
             if row.value.status.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
         ]
+
+    def look(
+        self, source: Source, *, revision: str = "", files: Mapping[str, BlobId] | None = None,
+        read: Callable[[BlobId], bytes] | None = None, timeout: float = 30.0,
+    ) -> Snapshot:  # fmt: skip
+        """Show the world one state of a trunk without accepting it: a commit, or given files. For previews."""
+        self._home.start()
+        if not self._home.cache.wait_synced(timeout):
+            problems = "; ".join(self._home.cache.problems.values()) or "it does not answer"
+            raise Unreachable(f"the home cluster cannot be used: {problems}")
+        snapshot = source.peek(revision, files=files, read=read)
+        documents = {name: row.loaded.as_(Cluster) for name, row in snapshot.documents("Cluster").items()}
+        self._fleet.sync(snapshot.repository, documents)
+        for handle in self._fleet.handles(snapshot.repository).values():
+            handle.cache.wait_synced(timeout)
+        return snapshot
 
     # --- what people ask
 

@@ -180,7 +180,7 @@ class Ledger:
             if row.value.release.repository == self.repository:
                 entries += row.value.status.outbox
         fresh = {identity(entry.record): entry for entry in entries if not self.has(entry)}
-        return sorted(fresh.values(), key=lambda entry: (entry.record.time, identity(entry.record)))
+        return sorted(fresh.values(), key=lambda entry: entry.record.time)  # stable: one release's order stays
 
     def flush(self) -> int:
         """Write everything pending as one signed commit and push it; returns the number of records."""

@@ -18,7 +18,6 @@ from reconciler.model.state import (
     TargetState,
     VersionRef,
     canonical,
-    pack,
     unpack,
 )
 from reconciler.rollout.situation import Advance, ClusterSeen, Progress, Runnable, Situation, Wanted
@@ -32,6 +31,8 @@ class Fleeting:
     """One cluster as the release pass sees it."""
 
     reachable: bool
+    listing: bool
+    """True until it was listed, while it answers: what runs there is not known yet."""
     state: TargetState | None
     trouble: str
     """What its last pass failed with; empty when it did not."""
@@ -117,13 +118,17 @@ def directives(
     status: ReleaseStatus, advance: Advance, *, revision: Revision, closure: str, self_heal: bool,
     seen: Mapping[ClusterName, Fleeting],
 ) -> dict[str, Directive]:  # fmt: skip
-    """The directives after this pass; one that says the same as before keeps its sequence."""
+    """The directives after this pass; one that says the same as before keeps its sequence.
+
+    A cluster that knows a later sequence than ours (our state was lost) is told again, above it.
+    """
     told = dict(status.directives)
     for cluster, versions in advance.versions.items():
         before = told.get(cluster)
-        if before and before.versions == versions and before.self_heal == self_heal:
-            continue
         state = seen[cluster].state if cluster in seen else None
+        behind = bool(before and state and state.directive.sequence > before.sequence)
+        if before and before.versions == versions and before.self_heal == self_heal and not behind:
+            continue
         last = max(before.sequence if before else 0, state.directive.sequence if state else 0)
         told[cluster] = Directive(
             sequence=last + 1,
@@ -136,20 +141,13 @@ def directives(
 
 
 def specs(
-    status: ReleaseStatus,
-    told: Mapping[str, Directive],
-    history: Iterable[Promotion],
-    new: Effective | None,
-    depth: int,
+    status: ReleaseStatus, told: Mapping[str, Directive], history: Iterable[Promotion], depth: int
 ) -> dict[str, str]:
     """The packed specs that must be kept: those that a directive names and those that a revert may ask for."""
     needed = {entry.version for directive in told.values() for entry in directive.versions}
     distinct = list(dict.fromkeys(promotion.version for promotion in history))
     needed |= set(distinct[: depth + 1])
-    packed = {version: text for version, text in status.effective.items() if version in needed}
-    if new is not None and new.version in needed:
-        packed[new.version] = pack(new)
-    return dict(sorted(packed.items()))
+    return {version: text for version, text in sorted(status.effective.items()) if version in needed}
 
 
 def restored(states: Iterable[TargetState], history: Iterable[Promotion], packed: Mapping[str, str]) -> ReleaseStatus:

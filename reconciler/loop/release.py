@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.errors import Retry
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.announce import announce, conditions, records
@@ -23,6 +24,7 @@ from reconciler.model.policy import PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import (
     Directive,
+    Phase,
     Promotion,
     ReleaseState,
     ReleaseStatus,
@@ -99,6 +101,8 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
         return None
     clusters = world.clusters_of(key)
     state = world.release_state(key)
+    if state is None and (unlisted := [name for name, row in clusters.items() if row.listing]):
+        raise Retry(f"waiting for the lists of {', '.join(sorted(unlisted))}", reason="ClusterNotListed", after=0.1)
     if state is None and key not in snapshot.releases and not any(row.state for row in clusters.values()):
         return None
     status = state.status if state else world.restore(key, clusters)
@@ -227,21 +231,23 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         "message": step.message,
         "directives": dict(sorted(told.items())),
         "history": history,
-        "effective": progress.specs(known, told, history, steered.new, depth),
+        "effective": progress.specs(known, told, history, depth),
     }
 
 
 def _new(steered: Steered) -> dict[str, str]:
-    return {steered.new.version: pack(steered.new)} if steered.new else {}
+    """The spec of what was asked for. What is not accepted is never kept: the next pass would take it for accepted."""
+    return {steered.new.version: pack(steered.new)} if steered.new and steered.wanted.accepted else {}
 
 
 def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promotion, ...]:
-    """Promotions with the one of this pass in front; a version that only got its full size back adds none."""
+    """Promotions with the one of this pass in front: another version, or the same one changed in place."""
     before = facts.status
-    if not step.promoted or step.stable is None:
+    if step.phase is not Phase.PROMOTED or step.stable is None:
         return before.history
     ref = step.stable.ref
-    if before.history and before.history[0].version == ref.version and before.history[0].manifest == ref.manifest:
+    latest = before.history[0] if before.history else None
+    if latest and (latest.version, latest.manifest) == (ref.version, ref.manifest):
         return before.history
     signed = judged.standing.verification.signed if judged.standing.verification else ()
     known = judged.standing.known

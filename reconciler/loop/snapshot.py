@@ -8,23 +8,20 @@ come through two callables, so `validate` and tests use it over plain folders.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.documents.index import misplaced
 from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
 from reconciler.errors import Invalid, Problem
+from reconciler.loop.governing import File, Governed, Identity, Recall, govern
 from reconciler.loop.layered import Layered
-from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX, statement_of
+from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.release import ModelRelease
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
-from reconciler.trust.verify import verify
 
 _RELEASES = "releases"
-
-Governed_ = tuple[str, str]  # kind, name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +45,6 @@ class ReleaseFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Governed:
-    """A governing document that is in force.
-
-    `note` is empty, or says that a newer text of this file is not trusted and that the accepted one stays in force.
-    """
-
-    kind: str
-    name: str
-    path: str
-    blob: BlobId
-    sha256: str
-    loaded: Loaded
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The trunk at `revision`, judged with one trust file.
 
@@ -75,8 +56,8 @@ class Snapshot:
     revision: Revision
     trust: TrustFile
     releases: Mapping[ReleaseKey, ReleaseFile]
-    governed: Mapping[Governed_, Governed]
-    refused: Mapping[Governed_, str]
+    governed: Mapping[Identity, Governed]
+    refused: Mapping[Identity, str]
     doubles: Mapping[ReleaseKey, str]
     problems: tuple[Problem, ...]
     rejected: tuple[str, ...]
@@ -102,21 +83,7 @@ class Publication:
     clusters_changed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """What one path held when it was last read; exactly one of `loaded` and `problems` is filled."""
-
-    path: str
-    blob: BlobId
-    sha256: str
-    loaded: Loaded | None
-    problems: tuple[Problem, ...]
-    signature: bytes
-    signature_blob: BlobId | None
-
-
 Read = Callable[[BlobId], bytes]
-Recall = Callable[[AcceptedDocument], bytes | None]
 
 
 class Index:
@@ -131,13 +98,14 @@ class Index:
         self._recall = recall
         self._limit = limit
         self._blobs: dict[str, BlobId] = {}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, File] = {}
+        self._governing: set[str] = set()
         self._paths_of: dict[ReleaseKey, set[str]] = {}
         self._releases: Layered[ReleaseKey, ReleaseFile] = Layered()
         self._by_environment: dict[str, set[ReleaseKey]] = {}
         self._by_runtime: dict[str, set[ReleaseKey]] = {}
-        self._governed: dict[Governed_, Governed] = {}
-        self._refused: dict[Governed_, str] = {}
+        self._governed: dict[Identity, Governed] = {}
+        self._refused: dict[Identity, str] = {}
         self._doubles: dict[ReleaseKey, str] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
 
@@ -157,8 +125,12 @@ class Index:
         affected: set[ReleaseKey] = set()
         for path in sorted(self._touched(changed)):
             before, after = self._known.get(path), self._take(path)
-            if _governs(before) or _governs(after):
+            if _governs(before) or _governs(after) or path in accepted:
                 governing.add(path)
+            if after and (_governs(after) or path in accepted):
+                self._governing.add(path)
+            else:
+                self._governing.discard(path)
             affected |= self._place(before, after)
         regoverned = self._govern(trust, accepted, now) if governing or everything else frozenset()
         affected |= self._affected_by(regoverned)
@@ -191,7 +163,7 @@ class Index:
                 touched.add(document)
         return touched
 
-    def _take(self, path: str) -> _Known | None:
+    def _take(self, path: str) -> File | None:
         """Read one path again; None when it is gone or not ours."""
         blob = self._blobs.get(path)
         known = self._parse(path, blob) if blob else None
@@ -206,7 +178,7 @@ class Index:
             self._problems.pop(path, None)
         return known
 
-    def _parse(self, path: str, blob: BlobId) -> _Known | None:
+    def _parse(self, path: str, blob: BlobId) -> File | None:
         signature_blob = self._blobs.get(path + SIGNATURE_SUFFIX)
         signature = self._read(signature_blob) if signature_blob else b""
         data = self._read(blob)
@@ -219,12 +191,12 @@ class Index:
             return None
         except Invalid as error:
             problems = error.problems
-        return _Known(
+        return File(
             path=path, blob=blob, sha256=sha256_of(data), loaded=loaded, problems=problems, signature=signature,
             signature_blob=signature_blob,
         )  # fmt: skip
 
-    def _place(self, before: _Known | None, after: _Known | None) -> set[ReleaseKey]:
+    def _place(self, before: File | None, after: File | None) -> set[ReleaseKey]:
         """Put one path into the release index; the keys that it touches."""
         old, new = self._key(before), self._key(after)
         for key in {old, new} - {None}:
@@ -258,7 +230,7 @@ class Index:
             self._by_runtime.setdefault(entry.document.spec.serving.runtime, set()).add(key)
         self._releases = self._releases.changed({key: entry})
 
-    def _file(self, key: ReleaseKey, known: _Known) -> ReleaseFile:
+    def _file(self, key: ReleaseKey, known: File) -> ReleaseFile:
         return ReleaseFile(
             key=key,
             path=known.path,
@@ -270,7 +242,7 @@ class Index:
             signature_blob=known.signature_blob,
         )
 
-    def _key(self, known: _Known | None) -> ReleaseKey | None:
+    def _key(self, known: File | None) -> ReleaseKey | None:
         """Whose file this is: by what it says, or by where it lies when it does not parse."""
         if known is None or _governs(known):
             return None
@@ -284,13 +256,11 @@ class Index:
     def _release_key(self, environment: EnvironmentName, name: str) -> ReleaseKey:
         return ReleaseKey(repository=self._repository, environment=environment, name=ReleaseName(name))
 
-    def _govern(
-        self, trust: TrustFile, accepted: Mapping[str, AcceptedDocument], now: datetime
-    ) -> frozenset[Governed_]:
+    def _govern(self, trust: TrustFile, accepted: Mapping[str, AcceptedDocument], now: datetime) -> frozenset[Identity]:
         """Judge every governing document anew; the identities whose standing changed."""
         before, refused = dict(self._governed), dict(self._refused)
         self._governed, self._refused = govern(
-            self._repository, (known for known in self._known.values() if _governs(known)), trust, accepted,
+            self._repository, (self._known[path] for path in sorted(self._governing)), trust, accepted,
             recall=self._recall, limit=self._limit, now=now,
         )  # fmt: skip
         names = set(before) | set(self._governed) | set(refused) | set(self._refused)
@@ -300,7 +270,7 @@ class Index:
             if before.get(name) != self._governed.get(name) or refused.get(name) != self._refused.get(name)
         )
 
-    def _affected_by(self, identities: Iterable[Governed_]) -> set[ReleaseKey]:
+    def _affected_by(self, identities: Iterable[Identity]) -> set[ReleaseKey]:
         affected: set[ReleaseKey] = set()
         for kind, name in identities:
             if kind == "Environment":
@@ -312,80 +282,20 @@ class Index:
         return affected
 
 
-def _governs(known: _Known | None) -> bool:
+def snapshot_of(
+    repository: RepositoryName, files: Mapping[str, BlobId], *, revision: Revision, read: Read, recall: Recall,
+    trust: TrustFile, accepted: Mapping[str, AcceptedDocument], limit: int, now: datetime,
+) -> Snapshot:  # fmt: skip
+    """The snapshot of a set of files, as the daemon would publish it. `read` gives the bytes of what `files` names."""
+    index = Index(repository, read=read, recall=recall, limit=limit)
+    publication = index.publish(
+        dict(files), revision=revision, trust=trust, accepted=accepted, rejected=(), now=now, everything=True
+    )
+    return publication.snapshot
+
+
+def _governs(known: File | None) -> bool:
     """True for a file that governs, or that does not parse and lies where nobody's release does."""
     if known is None:
         return False
     return known.loaded is not None and known.loaded.kind in GOVERNING
-
-
-def govern(
-    repository: RepositoryName,
-    files: Iterable[Any],
-    trust: TrustFile,
-    accepted: Mapping[str, AcceptedDocument],
-    *,
-    recall: Recall,
-    limit: int,
-    now: datetime,
-) -> tuple[dict[Governed_, Governed], dict[Governed_, str]]:
-    """Which governing documents are in force, and which are not, with the reason."""
-    by_path = {known.path: known for known in files}
-    governed: dict[Governed_, Governed] = {}
-    refused: dict[Governed_, str] = {}
-    doubles = _doubles(by_path.values())
-    for path in sorted(by_path):
-        known = by_path[path]
-        identity = (known.loaded.kind, known.loaded.name)
-        reason = doubles.get(identity) or _untrusted(repository, known, trust, accepted.get(path), now)
-        if not reason:
-            governed[identity] = _in_force(known, known.loaded, note="")
-        elif identity not in refused:
-            refused[identity] = reason
-    for path, document in accepted.items():
-        identity = (document.kind, document.name)
-        if identity in governed:
-            continue
-        data = recall(document)
-        if data is None:
-            continue
-        note = refused.pop(identity, f"{path} is gone without a signed removal")
-        loaded = parse(path, data, max_bytes=limit)
-        governed[identity] = Governed(
-            kind=document.kind, name=document.name, path=path, blob=document.blob, sha256=document.sha256,
-            loaded=loaded, note=f"{note}; the accepted text stays in force",
-        )  # fmt: skip
-    return governed, refused
-
-
-def _doubles(files: Iterable[_Known]) -> dict[Governed_, str]:
-    paths: dict[Governed_, list[str]] = {}
-    for known in files:
-        if known.loaded:
-            paths.setdefault((known.loaded.kind, known.loaded.name), []).append(known.path)
-    return {
-        identity: f"{identity[0]} {identity[1]} is declared by {' and by '.join(sorted(where))}; keep one of them"
-        for identity, where in paths.items()
-        if len(where) > 1
-    }
-
-
-def _untrusted(
-    repository: RepositoryName, known: _Known, trust: TrustFile, accepted: AcceptedDocument | None, now: datetime
-) -> str:
-    """Why this text is not in force, or an empty string. What was accepted stays accepted when a key expires later."""
-    if accepted and accepted.blob == known.blob:
-        return ""
-    assert known.loaded is not None  # noqa: S101  # callers hand in governing files only
-    statement = statement_of(repository, known.path, known.loaded, known.sha256)
-    verification = verify(statement, known.signature, trust, verb="configure", path=known.path, first_seen=now, now=now)
-    if verification.verified:
-        return ""
-    return f"{known.path}: {'; '.join(verification.unsigned)}"
-
-
-def _in_force(known: _Known, loaded: Loaded, *, note: str) -> Governed:
-    return Governed(
-        kind=loaded.kind, name=loaded.name, path=known.path, blob=known.blob, sha256=known.sha256,
-        loaded=loaded, note=note,
-    )  # fmt: skip

@@ -6,7 +6,7 @@ truth; everything else (watchdog, webhooks) only says *look now*.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,10 @@ from reconciler.digest import sha256_of
 from reconciler.documents.load import load
 from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
-from reconciler.errors import Misused, NotFound, ReconcilerError, Retry
+from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Unreachable
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
-from reconciler.loop.snapshot import Index, Publication, Snapshot
+from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, RepositoryName, Revision
 from reconciler.model.plan import Condition, condition
@@ -87,6 +87,7 @@ class Source:
         self._polling = threading.Lock()
         self._walked: TreeSnapshot | None = None
         self._loaded = False
+        self._limit = limit
         self._index = Index(repository, read=mirror.trees.read, recall=self._recall, limit=limit)
 
     @property
@@ -128,6 +129,31 @@ class Source:
                 return "moved"
             self._mark(status, synced=True, reason="Synced", message="")
             return "unchanged"
+
+    def peek(self, revision: str, *, files: Mapping[str, BlobId] | None = None, read: Read | None = None) -> Snapshot:
+        """Show a state of the trunk without accepting it: `files`, or a commit (empty: what the branch is now)."""
+        self._ledger.load()
+        status = self._status()
+        at = Revision(revision)
+        if files is None:
+            head = self.mirror.fetch()
+            if head is None:
+                raise Unreachable(f"{self._branch} does not exist in {self.repository}")
+            at = Revision(revision or head)
+            self.mirror.trees.commit(at)
+            files = self.mirror.trees.walk(at, self._path).files
+        self.snapshot = snapshot_of(
+            self.repository,
+            files,
+            revision=at,
+            read=read or self.mirror.trees.read,
+            recall=self._recall,
+            trust=self.trust,
+            accepted=status.accepted,
+            limit=self._limit,
+            now=self._now(),
+        )
+        return self.snapshot
 
     @staticmethod
     def _revision(found: Any) -> Revision:

@@ -14,7 +14,8 @@ from reconciler.errors import Invalid
 from reconciler.judge.gates import invalid_gate, signature_gate
 from reconciler.judge.question import Asked, LoadedPolicy, ask, own_policy
 from reconciler.judge.variables import Facts
-from reconciler.loop.snapshot import Governed, ReleaseFile, Snapshot
+from reconciler.loop.governing import Governed
+from reconciler.loop.snapshot import ReleaseFile, Snapshot
 from reconciler.loop.statements import statement_of
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment

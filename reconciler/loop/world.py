@@ -7,7 +7,7 @@ caches, ledger); the caches here are by content, so losing them costs time only.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -27,7 +27,7 @@ from reconciler.loop.telemetry import Telemetry
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey, Version
 from reconciler.model.objects import ObjectRef, Rendering
-from reconciler.model.policy import PolicyVerdict
+from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.record import OutboxEntry
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, ReleaseState, ReleaseStatus, unpack
@@ -40,6 +40,7 @@ V = TypeVar("V")
 _RENDERINGS = 20_000  # one per target and directive; a rendering is some 10 KiB
 _VERDICTS = 100_000
 _UNPACKED = 20_000
+_ERRORS_KEPT = timedelta(minutes=1)
 
 
 class Kept(Generic[K, V]):
@@ -102,7 +103,7 @@ class World:
         self.ledgers: dict[RepositoryName, Ledger] = {}
         self._engine = engine
         self._renderings: Kept[tuple[Any, ...], Rendering] = Kept(_RENDERINGS)
-        self._verdicts: Kept[str, PolicyVerdict] = Kept(_VERDICTS)
+        self._verdicts: Kept[str, tuple[PolicyVerdict, datetime]] = Kept(_VERDICTS)
         self.backoff = Backoff()
         self._troubles: dict[Key, str] = {}
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
@@ -132,15 +133,21 @@ class World:
         self.home.save_release(state)
 
     def clusters_of(self, key: ReleaseKey) -> dict[ClusterName, Fleeting]:
-        """All clusters of the repository as this release sees them."""
-        return {
-            name: Fleeting(
-                reachable=not handle.blocked()[1] and handle.cache.synced,
-                state=handle.target(key),
-                trouble=self._troubles.get(TargetKey(release=key, cluster=name), ""),
-            )
-            for name, handle in self.fleet.handles(key.repository).items()
+        """All clusters of the repository as this release sees them, those that cannot be opened included."""
+        seen = {
+            name: Fleeting(reachable=False, listing=False, state=None, trouble=sentence)
+            for (of, name), sentence in self.fleet.broken().items()
+            if of == key.repository
         }
+        for name, handle in self.fleet.handles(key.repository).items():
+            blocked = handle.blocked()[1]
+            seen[name] = Fleeting(
+                reachable=not blocked and handle.cache.synced,
+                listing=not blocked and not handle.cache.synced,
+                state=handle.target(key),
+                trouble=blocked or self._troubles.get(TargetKey(release=key, cluster=name), ""),
+            )
+        return seen
 
     def restore(self, key: ReleaseKey, clusters: Mapping[ClusterName, Fleeting]) -> ReleaseStatus:
         """A lost release's status, from what its targets run and what the ledger knows."""
@@ -154,16 +161,22 @@ class World:
         return self._renderings.get((key, directive.versions), lambda: render(directive, effective, key=key))
 
     def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:
-        """One verdict per question; a question whose every input is known is not asked again."""
+        """One verdict per question; a question whose every input is known is not asked again.
+
+        An error may be the engine's rather than the policy's: it is asked again after a minute, and until then a policy
+        that overruns its limits costs nobody time.
+        """
+        known: dict[str, PolicyVerdict] = {}
         digests = [question.digest for question in questions]
-        known = {digest: verdict for digest in digests if (verdict := self._verdicts.peek(digest))}
-        missing = [
-            (digest, question) for digest, question in zip(digests, questions, strict=True) if digest not in known
-        ]
-        if missing:
-            for (digest, _), verdict in zip(missing, self._engine.ask([row for _, row in missing]), strict=True):
-                known[digest] = verdict
-                self._verdicts.put(digest, verdict)
+        for digest in digests:
+            row = self._verdicts.peek(digest)
+            if row and (row[0].result is not PolicyResult.ERROR or self.now() - row[1] < _ERRORS_KEPT):
+                known[digest] = row[0]
+        missing = [row for row in zip(digests, questions, strict=True) if row[0] not in known]
+        answers = self._engine.ask([question for _, question in missing]) if missing else []
+        for (digest, _), verdict in zip(missing, answers, strict=True):
+            known[digest] = verdict
+            self._verdicts.put(digest, (verdict, self.now()))
         self.telemetry.count("reconciler_policy_questions_total", "engine", by=len(missing))
         self.telemetry.count("reconciler_policy_questions_total", "cache", by=len(questions) - len(missing))
         return tuple(known[digest] for digest in digests)

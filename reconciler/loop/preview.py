@@ -1,0 +1,84 @@
+"""What a merge would do: the same passes as the daemon's, up to where they would write. Writes nothing anywhere."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler.errors import ReconcilerError
+from reconciler.loop.release import Judged, ReleaseFacts, conclude, gather, judge, steer, verify
+from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.world import World
+from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version
+from reconciler.model.plan import Gate, Plan
+from reconciler.model.state import ReleaseStatus, release_key
+from reconciler.plan.compare import compare
+from reconciler.plan.decide import decide
+from reconciler.plan.explain import Preview
+from reconciler.plan.seen import SeenTarget
+
+
+def previews(world: World, snapshot: Snapshot) -> Iterator[Preview]:
+    """One preview per release of the repository, by key; `world` must already show this snapshot."""
+    stored = {release_key(row.value.release) for row in world.home.releases().values()}
+    keys = set(snapshot.releases) | {key for key in stored if key.repository == snapshot.repository}
+    for key in sorted(keys):
+        facts = gather(key, world)
+        if facts is not None:
+            yield _preview(key, facts, world)
+
+
+def _preview(key: ReleaseKey, facts: ReleaseFacts, world: World) -> Preview:
+    judged = judge(facts, verify(facts), world)
+    status = conclude(facts, judged, steer(facts, judged))
+    plans, gates = _plans(key, status, world)
+    before = facts.status.stable
+    return Preview(
+        key=key,
+        path=judged.standing.file.path if judged.standing.file else "",
+        before=before.model_version if before else "",
+        after=status.model_version if judged.standing.file else (before.model_version if before else ""),
+        gates=(*_telling(judged), *gates),
+        verdicts=judged.verdicts,
+        plans=tuple(plans),
+        message=status.message,
+    )
+
+
+def _telling(judged: Judged) -> tuple[Gate, ...]:
+    """All gates; those of policies are told by their verdicts."""
+    return tuple(gate for gate in judged.gates if gate.kind != "Policy" or not gate.open)
+
+
+def _plans(key: ReleaseKey, status: ReleaseStatus, world: World) -> tuple[list[Plan], list[Gate]]:
+    """The plan of every cluster, and a closed gate for every cluster that has none."""
+    plans: list[Plan] = []
+    gates: list[Gate] = []
+    for name in status.directives:
+        target = TargetKey(release=key, cluster=ClusterName(name))
+        try:
+            plans.append(_plan(target, status, world))
+        except ReconcilerError as error:
+            gates.append(Gate(kind="Cluster", open=False, reason="NoPlan", message=f"{name}: {error.message}"))
+    return plans, gates
+
+
+def _plan(key: TargetKey, status: ReleaseStatus, world: World) -> Plan:
+    cluster = world.fleet.cluster(key)
+    cluster.check_ready()
+    directive = status.directives[key.cluster]
+    packed = {Version(entry.version): status.effective[entry.version] for entry in directive.versions}
+    effective = {version: world.unpack(text) for version, text in packed.items()}
+    wanted = world.rendering(key.release, directive, effective)
+    seen = SeenTarget(
+        key=key,
+        home=world.home_uid,
+        directive=directive,
+        effective=effective,
+        packed=packed,
+        state=cluster.target(key.release),
+        live={},
+        pods={},
+        now=world.now(),
+    )
+    refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
+    seen = replace(seen, live=cluster.live(refs))
+    return decide(seen, compare(wanted, seen)).plan
