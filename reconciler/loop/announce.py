@@ -55,29 +55,29 @@ def conditions(
 
 def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tuple[bool, str, str]:
     """Whether what is stable runs and is healthy on every cluster that was told to run it."""
+    found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in after.directives}
+    troubles = [trouble for trouble in found.values() if trouble]
     if after.stable is None:
-        return False, "NothingServes", after.message or "nothing serves yet"
-    healthy, trouble = 0, ""
-    for name in after.directives:
-        seen = clusters.get(ClusterName(name))
-        state = seen.state if seen else None
-        health = state.status.versions.get(after.stable.version) if state else None
-        if seen is None or not seen.reachable:
-            why = f": {seen.trouble}" if seen and seen.trouble else ""
-            trouble = trouble or f"{name} cannot be reached{why}"
-        elif state is None or health is None:
-            trouble = trouble or (f"{name}: {seen.trouble}" if seen.trouble else f"{name} has not reported yet")
-        elif not health.healthy:
-            trouble = trouble or f"{name}: {health.message}"
-        else:
-            healthy += 1
-    total = len(after.directives)
-    sentence = f"{after.stable.model_version} is Healthy on {healthy} of {total} clusters"
-    if trouble:
-        return False, "NotHealthy", f"{sentence}; {trouble}"
-    if after.phase is not Phase.PROMOTED:
-        return True, after.phase.value, sentence
-    return True, "Promoted", sentence
+        return False, "NothingServes", "; ".join([after.message or "nothing serves yet", *troubles[:1]])
+    sentence = f"{after.stable.model_version} is Healthy on {len(found) - len(troubles)} of {len(found)} clusters"
+    if troubles:
+        return False, "NotHealthy", f"{sentence}; {troubles[0]}"
+    return True, "Promoted" if after.phase is Phase.PROMOTED else "Serving", sentence
+
+
+def _trouble(name: str, after: ReleaseStatus, seen: Fleeting | None) -> str:
+    """What is wrong with the stable version (or, before there is one, with the target) on one cluster."""
+    if seen is None or not seen.reachable:
+        why = f": {seen.trouble}" if seen and seen.trouble else ""
+        return f"{name} cannot be reached{why}"
+    if seen.trouble:
+        return f"{name}: {seen.trouble}"
+    if after.stable is None:
+        return ""
+    health = seen.state.status.versions.get(after.stable.version) if seen.state else None
+    if health is None:
+        return f"{name} has not reported yet"
+    return "" if health.healthy else f"{name}: {health.message}"
 
 
 def records(

@@ -23,6 +23,14 @@ def bundled(name: str) -> Path:
     raise Misused(f"this installation has no {name} folder; install reconciler again")
 
 
+def rbac() -> Path:
+    """The file with the namespace, the identity and the least rights of the daemon; raises Misused without it."""
+    for file in (_PACKAGE / "_bundled" / "rbac.yaml", _PACKAGE.parent / "deploy" / "rbac.yaml"):
+        if file.is_file():
+            return file
+    raise Misused("this installation has no rbac.yaml; install reconciler again")
+
+
 def shipped_policies() -> tuple[LoadedPolicy, ...]:
     """The bundle, by name."""
     folder = bundled("policies")

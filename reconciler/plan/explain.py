@@ -69,9 +69,10 @@ def as_data(previews: Iterable[Preview]) -> list[dict[str, Any]]:
 
 def escape(text: str) -> str:
     """Text that Markdown and HTML show as it is, on one line."""
-    table = {ord(sign): f"\\{sign}" for sign in "\\`*_{}[]()#+!|~"} | {
+    table = {ord(sign): f"\\{sign}" for sign in "\\`*_{}[]|~"} | {
         ord("<"): "&lt;",
         ord(">"): "&gt;",
+        ord("&"): "&amp;",
         ord("@"): "&#64;",
     }
     return " ".join(text.translate(table).split())

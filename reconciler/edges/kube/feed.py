@@ -1,9 +1,10 @@
 """One thread that keeps one kind of one cluster up to date: list, watch, and both again when something breaks.
 
-What it reads goes to a `Table`; it decides nothing. Rules: a broken watch resumes where it was, an answer that says the
-place is gone (410) lists again, anything else waits with backoff and jitter and then lists; silence for 90 seconds is a
-broken watch (bookmarks come every minute); whatever goes wrong is told in `problem` until it works again; `stop` ends
-a blocked read at once.
+What it reads goes to a `Table`; it decides nothing. Rules: a watch that ends or breaks goes on where it was; one that
+cannot be opened lists again, because a place that is gone (410) or a server restored from a backup both look like that,
+and the second one would silently send nothing; every hour it lists anyway; between turns it waits with backoff and
+jitter; silence for 90 seconds is a broken watch (bookmarks come every minute); whatever goes wrong is told in `problem`
+until it works again; `stop` ends a blocked read at once.
 """
 
 import random
@@ -16,7 +17,7 @@ from typing import Any, Generic
 import orjson
 import urllib3
 
-from reconciler.edges.kube.answers import Asked, Gone, Unserved, failure
+from reconciler.edges.kube.answers import Asked, Unserved, failure
 from reconciler.edges.kube.connect import Connection, Stream
 from reconciler.edges.kube.resources import Kind, known_collection
 from reconciler.edges.kube.states import crd_missing
@@ -29,7 +30,9 @@ _LONGEST_WATCH = 600
 _FIRST_SECONDS = 0.5
 _LONGEST_SECONDS = 30.0
 _LIST_SECONDS = 30.0
-_QUICK_SECONDS = 1.0
+_STEADY_SECONDS = 5.0
+_RELIST_SECONDS = 3_600.0
+_BUSY = "TooManyRequests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Feed(threading.Thread, Generic[Key, Value]):
         self._ended = threading.Event()
         self._stream: Stream | None = None
         self._version = ""  # where the watch is; empty: list first
+        self._listed_at = 0.0
         self._failures = 0
 
     def stop(self) -> None:
@@ -77,37 +81,32 @@ class Feed(threading.Thread, Generic[Key, Value]):
     def _turn(self) -> float:
         """List if needed and watch until the watch ends; returns how long to wait before the next turn."""
         began = time.monotonic()
+        least = 0.0
         try:
-            if not self._version or self.source.every:
+            if not self._version or self.source.every or began - self._listed_at >= _RELIST_SECONDS:
                 self._list()
             if self.source.every:
+                self._failures = 0
                 return self.source.every
             self._watch()
-        except Gone as error:
-            self._version = ""
-            self.problem = error.message
         except Retry as error:
             self.problem = error.message
-            return max(self._backoff(), error.after)
+            least = error.after
         except ReconcilerError as error:
             self._version = ""
             self.problem = error.message
-            return self._backoff()
         except Exception as error:  # noqa: BLE001  # a thread that dies would leave its kind stale for ever
             self._version = ""
             self.problem = f"{self.name}: unexpected {type(error).__name__}"
-            return self._backoff()
-        return 0.0 if time.monotonic() - began >= _QUICK_SECONDS else self._backoff()
+        if time.monotonic() - began >= _STEADY_SECONDS:
+            self._failures = 0
+        return max(self._backoff(), least)
 
     def _backoff(self) -> float:
         longest = min(_FIRST_SECONDS * 2.0**self._failures, _LONGEST_SECONDS)
         self._failures = min(self._failures + 1, 16)
         jittered: float = longest * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
         return jittered
-
-    def _works(self) -> None:
-        self._failures = 0
-        self.problem = ""
 
     def _list(self) -> None:
         query = {"limit": _PAGE} | ({"labelSelector": self.source.selector} if self.source.selector else {})
@@ -122,8 +121,9 @@ class Feed(threading.Thread, Generic[Key, Value]):
             query["continue"] = meta["continue"]
         self._version = meta.get("resourceVersion", "")
         self._table.replace(values, self._version)
+        self._listed_at = time.monotonic()
         self.listed.set()
-        self._works()
+        self.problem = ""
 
     def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
         try:
@@ -148,6 +148,11 @@ class Feed(threading.Thread, Generic[Key, Value]):
             self._stream = self._connection.stream(self._path, query=query, idle=_IDLE_SECONDS)
         except Unserved:
             raise crd_missing(self._connection.name, self.source.kind) from None
+        except Retry as error:
+            if error.reason != _BUSY:
+                self._version = ""
+            raise
+        self.problem = ""
         try:
             if not self._ended.is_set():
                 self._read(self._stream)
@@ -169,7 +174,6 @@ class Feed(threading.Thread, Generic[Key, Value]):
             else:
                 self._table.event(self._value(obj), deleted=kind == "DELETED")
             self._version = version
-            self._works()
 
     def _refused(self, status: Mapping[str, Any]) -> None:
         """An error inside a watch: a place that is gone (410), or anything else the server has to say."""

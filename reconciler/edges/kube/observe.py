@@ -30,7 +30,8 @@ class Facts(Mapping[str, Any]):
     __slots__ = ("_data",)
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        self._data = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+        packed = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+        self._data = memoryview(packed).tobytes()  # orjson's own bytes keep their 4 KiB of working space
 
     def _decoded(self) -> dict[str, Any]:
         data: dict[str, Any] = orjson.loads(self._data)

@@ -56,7 +56,7 @@ class Table(Generic[Key, Value]):
         self._changed = changed
         self._lock = threading.Lock()
         self._rows: dict[Key, Value] = {}
-        self._groups: dict[str, dict[Key, Value]] = {}
+        self._groups: dict[str, tuple[Value, ...]] = {}  # few rows each: a tuple is a fifth of a dict
         self._snapshot: Mapping[Key, Value] | None = None
         self._position = ""
         self._observed: set[Key] = set()  # since the list under way began
@@ -66,9 +66,9 @@ class Table(Generic[Key, Value]):
         return self._rows.get(key)
 
     def group(self, name: str) -> tuple[Value, ...]:
-        """The rows of one group, in no order."""
+        """The rows of one group, in no order; nothing for the empty name."""
         with self._lock:
-            return tuple(self._groups.get(name, {}).values())
+            return self._groups.get(name, ())
 
     @property
     def rows(self) -> Mapping[Key, Value]:
@@ -141,18 +141,20 @@ class Table(Generic[Key, Value]):
             self._drop(key)
 
     def _put(self, key: Key, value: Value) -> None:
-        known = self._rows.get(key)
-        if known is not None and self._group(known) != self._group(value):
-            self._drop(key)
+        self._drop(key)
         self._rows[key] = value
-        self._groups.setdefault(self._group(value), {})[key] = value
-        self._snapshot = None
+        name = self._group(value)
+        if name:
+            self._groups[name] = (*self._groups.get(name, ()), value)
 
     def _drop(self, key: Key) -> None:
-        known = self._rows.pop(key, None)
-        if known is not None:
-            name = self._group(known)
-            self._groups[name].pop(key)
-            if not self._groups[name]:
-                del self._groups[name]
         self._snapshot = None
+        known = self._rows.pop(key, None)
+        if known is None or not self._group(known):
+            return
+        name = self._group(known)
+        rest = tuple(row for row in self._groups[name] if row is not known)
+        if rest:
+            self._groups[name] = rest
+        else:
+            del self._groups[name]

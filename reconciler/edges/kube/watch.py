@@ -169,7 +169,7 @@ class ClusterCache(_Cache):
             table.observe(live)
 
     def forget(self, ref: ObjectRef) -> None:
-        """The cluster said that it is not there (a delete returned False): do not wait for the watch or the next list."""
+        """The cluster said that it is not there (a delete returned False): do not wait for the next list to say so."""
         table = self._tables.get((ref.group, ref.kind))
         if table is not None:
             table.forget(ref)

@@ -1,0 +1,187 @@
+"""`audit verify`: the ledger proved from a clone, offline: nothing but the clone and the trust file is believed.
+
+Not a reader of the clusters. Rules: every record counts or is named (loop/chain says which); every manifest that a
+record speaks of lies in the ledger with the signatures that the record claims, and so does every accepted document;
+what is in the ledger and no record accounts for is named as well. The first thing that is wrong is the answer.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli.app import new_app
+from reconciler.cli.output import Form, print_json
+from reconciler.cli.verify import TrustOption, verify_document
+from reconciler.errors import EXIT_DONE, EXIT_NO, Invalid, NotFound, Refused
+
+if TYPE_CHECKING:
+    from reconciler.edges.git.checkout import History
+    from reconciler.loop.chain import Chain
+    from reconciler.model.ids import Revision
+    from reconciler.model.record import Record
+    from reconciler.model.trustfile import TrustFile
+
+app = new_app("Check the ledger: who decided what, proved offline.")
+LEDGER = "refs/heads/reconciler/ledger"
+_ENDS_PROMOTED = "Promoted"
+_MANIFEST = re.compile(r"manifests/(?P<digest>[0-9a-f]{64})\.yaml")
+
+
+@app.command()
+def verify(
+    trust: TrustOption,
+    repository: Annotated[
+        Path, typer.Option("--repository-dir", metavar="DIR", help="A clone with the ledger's branch.")
+    ] = Path(),
+    ref: Annotated[
+        str, typer.Option("--ref", help="The ledger's ref; a remote's branch of that name counts too.")
+    ] = LEDGER,
+    output: Annotated[Form, typer.Option("-o", "--output", help="The form of the answer.")] = Form.TEXT,
+) -> int:
+    """Check every record of the ledger, its chain, its signatures and what it speaks of, without any network.
+
+    Ends with 1 and names the first thing that does not hold.
+
+    Example: reconciler audit verify --trust trust.yaml --repository-dir models
+    """
+    from reconciler.cli.trust import trusted
+    from reconciler.edges.git.checkout import history
+    from reconciler.loop.chain import verify_chain
+
+    file = trusted(trust)
+    with history(repository) as opened:
+        revision = _head(opened, ref)
+        files, rejected = opened.read(revision)
+    chain = verify_chain(files, file)
+    problems = [*(f"{entry}" for entry in rejected), *_problems(chain, files, file)]
+    _print(chain, files, revision, problems, output)
+    return EXIT_NO if problems else EXIT_DONE
+
+
+def _head(opened: "History", ref: str) -> "Revision":
+    """The ledger's head: the ref itself, or what a clone remembers of the remote's."""
+    branch = ref.removeprefix("refs/heads/")
+    for name in (ref, f"refs/remotes/origin/{branch}"):
+        try:
+            return opened.resolve(name)
+        except NotFound:
+            continue
+    raise NotFound(f"there is no ledger {ref} in {opened.folder}", hint=f"fetch it first: git fetch origin {branch}")
+
+
+def _problems(chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile") -> list[str]:
+    """One sentence for everything that does not hold, records first."""
+    if not chain.links and not chain.problems:
+        return ["the ledger holds no record"]
+    found = [*chain.problems]
+    counted = {link.path for link in chain.links}
+    beyond = [path for path in files if path.startswith("records/") and path.removesuffix(".sig") not in counted]
+    if beyond and not found:
+        found.append(f"{min(beyond)} is not a record that counts")
+    records = [link.record for link in chain.links]
+    return [*found, *_manifests(records, files, trust), *_accepted(records, files, trust)]
+
+
+def _manifests(records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile") -> Iterator[str]:
+    """Manifests that are missing, are not what their name says, or do not carry the signatures that a record claims."""
+    spoken: dict[str, list[Record]] = {}
+    for record in records:
+        if record.manifest:
+            spoken.setdefault(record.manifest.sha256.removeprefix("sha256:"), []).append(record)
+    for digest, about in spoken.items():
+        promoted = [record for record in about if record.kind == _ENDS_PROMOTED and record.signatures]
+        if promoted and f"manifests/{digest}.yaml" not in files:
+            yield f"record {promoted[0].sequence}: its manifest manifests/{digest}.yaml is not in the ledger"
+    for path in sorted(files):
+        match = _MANIFEST.fullmatch(path)
+        if match:
+            yield from _manifest(path, match["digest"], spoken.get(match["digest"], []), files, trust)
+        elif path.startswith("manifests/") and not _MANIFEST.fullmatch(path.removesuffix(".sig")):
+            yield f"{path} is not named by a digest"
+
+
+def _manifest(
+    path: str, digest: str, records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile"
+) -> Iterator[str]:
+    from reconciler.digest import sha256_of
+
+    data = files[path]
+    if sha256_of(data) != f"sha256:{digest}":
+        yield f"{path} holds other bytes than its name says"
+        return
+    if not records:
+        yield f"{path} is in the ledger, and no record speaks of it"
+    for record in records:
+        assert record.manifest is not None  # noqa: S101  # how the records were chosen
+        claimed = {fact.person for fact in record.signatures}
+        if claimed:
+            seen = record.manifest.first_seen or record.time
+            missing = _not_proven(path, record.manifest.path, claimed, files, trust, seen)
+            if missing:
+                yield f"record {record.sequence}: {missing}"
+
+
+def _accepted(records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile") -> Iterator[str]:
+    """Accepted documents that are missing, have other bytes than their last record says, or are not signed."""
+    from reconciler.digest import sha256_of
+
+    last = {record.detail["path"]: record for record in records if record.kind == "Accepted"}
+    for path, record in sorted(last.items()):
+        stored = f"accepted/{path}"
+        if stored not in files:
+            yield f"record {record.sequence}: {stored} is not in the ledger"
+        elif sha256_of(files[stored]) != record.detail["accepted"]["sha256"]:
+            yield f"record {record.sequence}: {stored} holds other bytes than were accepted"
+        else:
+            missing = _not_proven(stored, path, set(), files, trust, record.time)
+            if missing:
+                yield f"record {record.sequence}: {missing}"
+    known = {f"accepted/{path}" for path in last}
+    for path in files:
+        if path.startswith("accepted/") and path.removesuffix(".sig") not in known:
+            yield f"{path} is in the ledger, and no record speaks of it"
+
+
+def _not_proven(
+    stored: str, path: str, claimed: set[str], files: Mapping[str, bytes], trust: "TrustFile", seen: datetime
+) -> str:
+    """Why the document stored there was not signed by whom the record claims (empty: by anybody who may)."""
+    from reconciler.documents.schema import parse
+
+    try:
+        loaded = parse(path, files[stored])
+        found = verify_document(
+            path, files[stored], files.get(f"{stored}.sig", b""), loaded, trust, first_seen=seen, now=datetime.now(UTC)
+        )
+    except (Invalid, Refused) as error:
+        return f"{stored} cannot be judged: {error.message.splitlines()[0]}"
+    if not found.verified:
+        return f"{stored}: {found.sentence}"
+    lacking = sorted(claimed - found.people)
+    return f"{stored} is not signed by {' and '.join(lacking)}, as the record says" if lacking else ""
+
+
+def _print(chain: "Chain", files: Mapping[str, bytes], revision: "Revision", problems: list[str], output: Form) -> None:
+    manifests = sum(_MANIFEST.fullmatch(path) is not None for path in files)
+    accepted = sum(path.startswith("accepted/") and not path.endswith(".sig") for path in files)
+    if output is Form.JSON:
+        print_json(
+            {
+                "ok": not problems, "revision": revision, "records": len(chain.links), "head": chain.head,
+                "manifests": manifests, "accepted": accepted, "problems": problems,
+            }
+        )  # fmt: skip
+        return
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        print(f"the ledger at {revision[:12]} does not hold: {problems[0]}{more}")
+        return
+    first, last = chain.links[0].record, chain.links[-1].record
+    print(
+        f"the ledger at {revision[:12]} holds: {len(chain.links)} records from {first.time:%Y-%m-%d} to "
+        f"{last.time:%Y-%m-%d}, {manifests} signed manifests, {accepted} accepted documents; head {chain.head}"
+    )

@@ -1,0 +1,101 @@
+"""Everything that can be wrong with the documents of a tree, without a daemon, a cluster and a trust file.
+
+Not the judgement of signatures and not of policies: it checks that documents parse, stand in their place, stand once,
+refer to what is there, and that policies compile. Rule: a mistake is told once, at its place; what only follows from
+another mistake is not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from reconciler.digest import sha256_of
+from reconciler.documents.index import Index, index_of, problems_at
+from reconciler.documents.resolve import resolve, runtimes_of
+from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
+from reconciler.errors import Invalid, Problem
+from reconciler.model.cluster import Cluster
+from reconciler.model.environment import Environment
+from reconciler.model.policy import Policy
+from reconciler.render import BUILTIN, RENDERER
+
+_NAMED = ("Environment", "Cluster", "ServingRuntime")
+"""Kinds that releases refer to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The paths of the documents that were found and every problem, in order; `note` says what was not looked at."""
+
+    documents: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    note: str = ""
+
+
+def check_tree(contents: Mapping[str, bytes]) -> Checked:
+    """Check all documents among these files (path → bytes) with one another."""
+    loaded, broken = _load(contents)
+    index = index_of(loaded)
+    found = [problem for problems in broken.values() for problem in problems]
+    found += [problem for one in loaded for problem in problems_at(index, one.path)]
+    note = ""
+    if any(not _is_release_path(path) for path in broken):
+        note = "what releases refer to was not checked: first repair the documents that cannot be read"
+    else:
+        found += _references(index, contents)
+    found += _policies([one for one in loaded if one.kind == "Policy"])
+    paths = sorted([*(one.path for one in loaded), *broken])
+    return Checked(documents=tuple(paths), problems=tuple(sorted(set(found))), note=note)
+
+
+def _load(contents: Mapping[str, bytes]) -> tuple[list[Loaded], dict[str, tuple[Problem, ...]]]:
+    """The documents that parse, and by path the problems of those that do not."""
+    loaded: list[Loaded] = []
+    broken: dict[str, tuple[Problem, ...]] = {}
+    for path, data in contents.items():
+        if not is_document_path(path):
+            continue
+        try:
+            loaded.append(parse(path, data))
+        except NotOurs:
+            continue
+        except Invalid as error:
+            broken[path] = error.problems
+    return loaded, broken
+
+
+def _is_release_path(path: str) -> bool:
+    return "releases" in PurePosixPath(path).parts[:-1]
+
+
+def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem]:
+    named: dict[str, dict[str, Loaded]] = {kind: {} for kind in _NAMED}
+    for one in index.documents.values():
+        if one.kind in named:
+            named[one.kind][one.name] = one
+    environments = {name: one.as_(Environment) for name, one in named["Environment"].items()}
+    clusters = {name: one.as_(Cluster) for name, one in named["Cluster"].items()}
+    runtimes = runtimes_of(BUILTIN.values(), named["ServingRuntime"].values())
+    for one in index.documents.values():
+        if one.kind != "ModelRelease":
+            continue
+        try:
+            resolve(
+                one, environments, runtimes, clusters,
+                manifest_sha256=sha256_of(contents[one.path]), repository="", renderer=RENDERER,
+            )  # fmt: skip
+        except Invalid as error:
+            yield from error.problems
+
+
+def _policies(policies: Iterable[Loaded]) -> Iterator[Problem]:
+    """Expressions that do not compile, at their place."""
+    policies = list(policies)
+    if not policies:
+        return
+    from reconciler.edges.cel.engine import CelEngine
+
+    with CelEngine() as engine:
+        for one in policies:
+            for problem in engine.check(one.as_(Policy)):
+                yield one.problem(problem.path, problem.message)

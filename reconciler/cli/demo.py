@@ -1,0 +1,110 @@
+"""`demo`: the whole product on this machine, with nothing but Python and git."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.errors import EXIT_DONE
+
+_PAUSE = 1.2  # seconds between chapters, so that a person can follow
+_PACE = 0.6  # seconds that a pod takes for each step of coming up
+
+
+def demo(
+    fast: Annotated[bool, typer.Option("--fast", help="No pauses: for tests.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end, to go on by hand.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where to play; default: a temporary folder.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Play on real clusters: contexts eu-1 and us-1 of this file.")
+    ] = None,
+) -> int:
+    """Tell the story on two embedded clusters: release, update, refusals, drift, revert, crash.
+
+    Example: reconciler demo --keep
+    """
+    import tempfile
+
+    screen = _Screen(fast=fast)
+    if folder or keep:
+        where = folder or Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
+        return _play(where, screen, keep=keep, kubeconfig=kubeconfig)
+    with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as temporary:
+        return _play(Path(temporary) / "acme", screen, keep=False, kubeconfig=kubeconfig)
+
+
+class _Screen:
+    """What the audience sees: plain lines, the current one rewritten only on a terminal."""
+
+    def __init__(self, *, fast: bool) -> None:
+        from reconciler.cli.output import console
+
+        self.fast = fast
+        self._console: Any = console()
+
+    def line(self, text: str, style: str = "") -> None:
+        self._console.print(text, style=style or None, markup=False)
+
+    def chapter(self, number: int, total: int, title: str, words: str) -> None:
+        self.line(f"\n[{number}/{total}] {title}", "bold")
+        self.line(f"      {words}", "dim")
+
+    def progress(self, sentence: str) -> None:
+        if not self.fast:
+            self.line(f"      … {sentence}", "dim")
+
+    def pause(self) -> None:
+        if not self.fast:
+            time.sleep(_PAUSE)
+
+
+def _play(folder: Path, screen: _Screen, *, keep: bool, kubeconfig: Path | None) -> int:
+    from reconciler.demo.stage import staged
+    from reconciler.demo.story import STORY
+
+    began = time.monotonic()
+    pace = 0.0 if screen.fast else _PACE
+    with staged(folder, kubeconfig=kubeconfig, pace=pace, progress=screen.progress) as stage:
+        screen.line(
+            f"An organisation in {folder}: a Git repository, keys for ada, bo, cy and the daemon, two clusters."
+        )
+        screen.line("Look on from another terminal:", "dim")
+        screen.line(f"  kubectl --kubeconfig {stage.organisation.kubeconfig} get releasestates,deploy -A", "dim")
+        try:
+            for number, step in enumerate(STORY, start=1):
+                screen.chapter(number, len(STORY), step.title, step.words)
+                screen.pause()
+                screen.line(f"    ✓ {step.play(stage)}", "green")
+            screen.line(f"\n    ✓ ledger verified: {_ledger(stage)}", "green")
+        finally:
+            finished = number == len(STORY)
+            if not (keep and finished):
+                stage.close()
+        screen.line(f"\nAll {len(STORY)} steps passed in {time.monotonic() - began:.0f} s.")
+        if keep:
+            _farewell(screen, stage)
+    return EXIT_DONE
+
+
+def _ledger(stage: Any) -> str:
+    """Check the ledger offline, as an auditor would."""
+    people = stage.organisation
+    stage.stop_daemon()
+    repository, trust = str(people.folder / "models.git"), str(people.folder / "trust.yaml")
+    return str(stage.command("audit", "verify", "--repository-dir", repository, "--trust", trust))
+
+
+def _farewell(screen: _Screen, stage: Any) -> None:
+    people = stage.organisation
+    stage.start_daemon()
+    screen.line("\nEverything is still running. Go on by hand:")
+    screen.line(f"  cd {people.checkout.top}")
+    screen.line("  $EDITOR releases/staging/fraud-detector.yaml")
+    screen.line(f"  reconciler sign releases/staging/fraud-detector.yaml --key {people.person('ada').key}")
+    screen.line('  git commit -am "Promote" && git push')
+    screen.line(f"  reconciler status --config {people.settings}")
+    screen.line(f"  kubectl --kubeconfig {people.kubeconfig} get releasestates,deploy -A -w")
+    screen.line(f"Stop it: kill {stage.daemon.pid} {stage.servers.pid if stage.servers else ''}")

@@ -1,0 +1,174 @@
+"""`status` and `plan`: what runs, what is held and why, and what would change. Both only read."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconciler.cli.output import Form, print_json, print_table
+from reconciler.cli.running import Config, logger
+from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, NotFound
+
+if TYPE_CHECKING:
+    from reconciler.loop.daemon import Daemon
+    from reconciler.loop.snapshot import Snapshot
+    from reconciler.loop.sources import Source
+    from reconciler.model.state import ReleaseState
+
+Output = Annotated[Form, typer.Option("--output", "-o", help="text or json.")]
+_WORK_TREE = "0" * 40
+
+
+def status(
+    name: Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME; all when left out.")] = "",
+    config: Config = None,
+    output: Output = Form.TEXT,
+) -> int:
+    """Show what runs, what is held and why; with a NAME everything about it. 1 when something is not as declared.
+
+    Example: reconciler status prod/fraud-detector
+    """
+    states = sorted(_states(config), key=lambda state: (state.release.environment, state.release.name))
+    chosen = [state for state in states if name in ("", state.release.name, str(state.key))]
+    if name and not chosen:
+        raise NotFound(f"there is no release '{name}'", hint=_there_is(states))
+    if output is Form.JSON:
+        print_json([_data(state) for state in chosen])
+    elif name:
+        print("\n\n".join(_detail(state) for state in chosen))
+    else:
+        print_table(("ENVIRONMENT", "RELEASE", "RUNS", "PHASE", "READY", "WHY"), [_row(state) for state in chosen])
+    return EXIT_DONE if all(_well(state) for state in chosen) else EXIT_NO
+
+
+def _there_is(states: list["ReleaseState"]) -> str:
+    names = ", ".join(str(state.key) for state in states[:10])
+    return f"there is {names}" if names else "nothing was released yet"
+
+
+def _states(config: Path | None) -> list["ReleaseState"]:
+    from reconciler.config import find, load
+    from reconciler.edges.kube.connect import open_in_cluster, open_kubeconfig
+    from reconciler.edges.kube.states import States
+    from reconciler.model.state import ReleaseState
+
+    settings = load(find(config))
+    home = settings.config.home
+    if home.kubeconfig is None:
+        connection = open_in_cluster(name="home")
+    else:
+        path = settings.path(home.kubeconfig)
+        connection = open_kubeconfig(path, home.context, name="home", allow=settings.config.allowed)
+    try:
+        return [row.value for row in States(connection, ReleaseState).list(home.namespace).stored]
+    finally:
+        connection.close()
+
+
+def _condition(state: "ReleaseState", kind: str) -> tuple[str, str]:
+    """Status and message of a condition; empty strings when it is not there."""
+    found = next((row for row in state.status.conditions if row.type == kind), None)
+    return (found.status, found.message) if found else ("", "")
+
+
+def _well(state: "ReleaseState") -> bool:
+    return _condition(state, "Ready")[0] == "True" and _condition(state, "Held")[0] != "True"
+
+
+def _why(state: "ReleaseState") -> str:
+    """The one sentence that says why something is not yet live."""
+    gates = "; ".join(gate.message for gate in state.status.gates)
+    ready, message = _condition(state, "Ready")
+    moving = state.status.message if state.status.candidate else ""
+    return gates or ("" if ready == "True" else message) or moving
+
+
+def _row(state: "ReleaseState") -> tuple[str, ...]:
+    stable = state.status.stable
+    held = "Held" if state.status.gates else str(state.status.phase)
+    return (
+        state.release.environment,
+        state.release.name,
+        stable.model_version if stable else "–",
+        held,
+        _condition(state, "Ready")[0] or "Unknown",
+        _why(state),
+    )
+
+
+def _detail(state: "ReleaseState") -> str:
+    now = state.status
+    runs = f"{now.stable.model_version} ({now.stable.version[:17]})" if now.stable else "nothing"
+    lines = [f"{state.key}", f"  runs      {runs}"]
+    if now.candidate:
+        lines.append(f"  candidate {now.candidate.model_version} ({now.candidate.version[:17]})")
+    lines += [f"  phase     {now.phase}", f"  revision  {now.revision[:12]}"]
+    lines += [f"  {row.type:<13} {row.status:<8} {row.reason}: {row.message}".rstrip(": ") for row in now.conditions]
+    lines += [f"  ✗ {gate.kind}: {gate.message}" for gate in now.gates]
+    lines += [f"  · policy {verdict.name}: {verdict.result} {verdict.message}".rstrip() for verdict in now.verdicts]
+    for cluster, directive in now.directives.items():
+        sizes = ", ".join(
+            f"{entry.role} {entry.version[7:17]} {entry.low}–{entry.high}" for entry in directive.versions
+        )
+        lines.append(f"  {cluster}: directive {directive.sequence}: {sizes}")
+    if now.history:
+        lines.append(
+            "  history: " + ", ".join(f"{row.model_version} ({row.at:%Y-%m-%d %H:%M}Z)" for row in now.history)
+        )
+    if now.message:
+        lines.append(f"  {now.message}")
+    return "\n".join(lines)
+
+
+def _data(state: "ReleaseState") -> dict[str, Any]:
+    data = state.to_full_data()
+    data["status"].pop("effective", None)
+    data["status"].pop("outbox", None)
+    return data | {"why": _why(state)}
+
+
+def plan(
+    config: Config = None,
+    revision: Annotated[str, typer.Option(help="A commit of the watched repository; default: its branch.")] = "",
+    worktree: Annotated[Path | None, typer.Option(help="A work tree, as if it were committed.")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="text, markdown or json.")] = "text",
+    everything: Annotated[bool, typer.Option("--all", help="Show releases that would not change, too.")] = False,
+) -> int:
+    """Show what the daemon would change next, and change nothing. 0 when nothing would change, 1 when something would.
+
+    Example: reconciler plan --worktree . --output markdown
+    """
+    from reconciler.config import find, load
+    from reconciler.loop.daemon import Daemon
+    from reconciler.loop.preview import previews
+    from reconciler.plan.explain import as_data, as_markdown, as_text
+
+    if output not in ("text", "markdown", "json"):
+        raise Misused(f"--output is text, markdown or json, not '{output}'")
+    if revision and worktree:
+        raise Misused("give --revision or --worktree, not both")
+    daemon = Daemon(load(find(config)), log=logger("auto", "error"))
+    try:
+        rows = [
+            preview
+            for source in daemon.world.sources.values()
+            for preview in previews(daemon.world, _look(daemon, source, revision, worktree))
+        ]
+    finally:
+        daemon.stop()
+    shown = rows if everything else [row for row in rows if not row.is_empty]
+    if output == "json":
+        print_json(as_data(shown))
+    else:
+        print(as_markdown(shown) if output == "markdown" else as_text(shown))
+    return EXIT_NO if any(not row.is_empty for row in rows) else EXIT_DONE
+
+
+def _look(daemon: "Daemon", source: "Source", revision: str, worktree: Path | None) -> "Snapshot":
+    """Open the daemon's eyes on one state of the trunk; nothing is accepted or written."""
+    from reconciler.cli.worktree import read_tree
+
+    if worktree is None:
+        return daemon.look(source, revision=revision)
+    files, read = read_tree(worktree)
+    return daemon.look(source, files=files, read=read, revision=_WORK_TREE)

@@ -1,0 +1,172 @@
+"""`validate` and `schema`: is what is written right, before anybody signs or merges it. For pre-commit and CI.
+
+Not the checks themselves (`checking`). Rules: paths are shown relative to the current folder, as editors and forges
+want them; a tree without any document is an error, a list of files without one is not.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from xml.sax.saxutils import quoteattr
+
+import typer
+
+from reconciler.cli.output import print_json
+from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, Problem, Refused
+
+if TYPE_CHECKING:
+    from reconciler.cli.checking import Checked
+
+
+class ReportFormat(StrEnum):
+    """The forms of a list of problems."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    JUNIT = "junit"
+
+
+def validate(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH…]", help="Files or folders; else all.")] = None,
+    form: Annotated[ReportFormat, typer.Option("--format", help="The form of the report.")] = ReportFormat.TEXT,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="The watched folder; else the repository around PATH.")
+    ] = None,
+) -> int:
+    """Check documents without a daemon and without a cluster.
+
+    All documents of the tree are read, so that references can be followed; problems of the named ones are told.
+
+    Example: reconciler validate --format github
+    """
+    from reconciler.cli.checking import check_tree
+    from reconciler.cli.tree import around, watched, work_tree
+
+    named = [_existing(path) for path in paths or []]
+    start = root or (_folder(named[0]) if named else Path())
+    if not start.is_dir():
+        raise Misused(f"there is no folder {start}")
+    checkout = around(start)
+    where = root.resolve() if root else watched(checkout) if checkout else start.resolve()
+    chosen = [_relative(path, where) for path in named]
+    files = work_tree(where, checkout)
+    checked = check_tree(files.contents)
+    refused = [Problem(path=path, line=1, column=1, field="", message=why) for path, why in files.refused.items()]
+    documents = [path for path in checked.documents if _is_chosen(path, chosen)]
+    problems = [problem for problem in (*refused, *checked.problems) if _is_chosen(problem.path, chosen)]
+    if not named and not documents and not problems:
+        raise Refused(f"there is no document in {where}")
+    _RENDERINGS[form](
+        replace(
+            checked,
+            documents=tuple(_shown(where, path) for path in documents),
+            problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in problems)),
+        )
+    )
+    return EXIT_NO if problems else EXIT_DONE
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists() and not path.is_symlink():
+        raise Misused(f"there is no file or folder {path}")
+    return path
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _relative(path: Path, where: Path) -> str:
+    """The named path in the tree; `.` for the tree itself and what is around it."""
+    whole = path.parent.resolve() / path.name if path.name else path.resolve()
+    if where.is_relative_to(whole.resolve()):
+        return "."
+    if not whole.is_relative_to(where):
+        raise Misused(f"{path} does not lie in {where}", hint="name the watched folder with --root DIR")
+    return whole.relative_to(where).as_posix()
+
+
+def _is_chosen(path: str, chosen: list[str]) -> bool:
+    return not chosen or any(one in (".", path) or path.startswith(f"{one}/") for one in chosen)
+
+
+def _shown(where: Path, path: str) -> str:
+    return os.path.relpath(where / path)
+
+
+def _text(checked: "Checked") -> None:
+    for problem in checked.problems:
+        print(problem)
+    if checked.note:
+        print(checked.note)
+    count = _count(len(checked.documents), "document")
+    print(f"{_count(len(checked.problems), 'problem')} in {count}" if checked.problems else f"{count}, no problem")
+
+
+def _json(checked: "Checked") -> None:
+    rows = [
+        {"path": row.path, "line": row.line, "column": row.column, "field": row.field, "message": row.message}
+        for row in checked.problems
+    ]
+    notes = [checked.note] if checked.note else []
+    print_json({"ok": not rows, "documents": list(checked.documents), "problems": rows, "notes": notes})
+
+
+def _github(checked: "Checked") -> None:
+    """Workflow commands: GitHub shows them beside the lines of a pull request."""
+    for row in checked.problems:
+        text = f"{row.field}: {row.message}" if row.field else row.message
+        print(f"::error file={_property(row.path)},line={row.line},col={row.column}::{_escaped(text)}")
+    if checked.note:
+        print(f"::notice ::{_escaped(checked.note)}")
+
+
+def _junit(checked: "Checked") -> None:
+    """A test case per document; problems of files that are none have one of their own."""
+    by_path: dict[str, list[Problem]] = {path: [] for path in checked.documents}
+    for problem in checked.problems:
+        by_path.setdefault(problem.path, []).append(problem)
+    failures = sum(bool(problems) for problems in by_path.values())
+    rows = [f'<testsuite name="reconciler validate" tests="{len(by_path)}" failures="{failures}" errors="0">']
+    for path, problems in sorted(by_path.items()):
+        opening = f"  <testcase classname={quoteattr('document')} name={quoteattr(path)} file={quoteattr(path)}"
+        message = quoteattr("\n".join(map(str, problems)))
+        rows.append(f"{opening}><failure message={message}/></testcase>" if problems else f"{opening}/>")
+    print("\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *rows, "</testsuite>"]))
+
+
+_RENDERINGS: Mapping[ReportFormat, Callable[["Checked"], None]] = {
+    ReportFormat.TEXT: _text,
+    ReportFormat.JSON: _json,
+    ReportFormat.GITHUB: _github,
+    ReportFormat.JUNIT: _junit,
+}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _escaped(text: str) -> str:
+    """Text that cannot end a workflow command and begin another one."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def schema(kind: Annotated[str, typer.Argument(metavar="KIND", help="A kind, such as ModelRelease or Config.")]) -> int:
+    """Print the JSON Schema of a kind of document.
+
+    Example: reconciler schema ModelRelease > schemas/ModelRelease.json
+    """
+    from reconciler.config import Config
+    from reconciler.documents.schema import KINDS, json_schema
+
+    print_json(json_schema(kind, {**KINDS, "Config": Config}))
+    return EXIT_DONE

@@ -1,0 +1,90 @@
+"""What the controllers know of the cluster: every object, by name and by owner, as of the last event taken in.
+
+Events arrive on the threads that write; they wait in a queue until the controllers' own thread takes them in, so what
+is here needs no lock. Objects are never changed in place.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reconciler.demo.api.controllers.objects import Obj, name_of, uid_of
+from reconciler.demo.api.resources import Resource
+
+Key = tuple[str, str]  # group, plural
+Name = tuple[str, str]  # namespace, name
+
+PODS: Key = ("", "pods")
+EVENTS: Key = ("", "events")
+NODES: Key = ("", "nodes")
+NAMESPACES: Key = ("", "namespaces")
+SERVICE_ACCOUNTS: Key = ("", "serviceaccounts")
+DEPLOYMENTS: Key = ("apps", "deployments")
+REPLICA_SETS: Key = ("apps", "replicasets")
+JOBS: Key = ("batch", "jobs")
+AUTOSCALERS: Key = ("autoscaling", "horizontalpodautoscalers")
+BUDGETS: Key = ("policy", "poddisruptionbudgets")
+
+
+class View:
+    """`take_in` applies what `note` queued and tells `changed(event, resource, object)` of each."""
+
+    def __init__(self, changed: Callable[[str, Resource, Obj], None]) -> None:
+        self._changed = changed
+        self._waiting: deque[tuple[str, Resource, Obj]] = deque()
+        self._objects: dict[Key, dict[str, dict[str, Obj]]] = {}
+        self._owned: dict[str, dict[tuple[Key, Name], Obj]] = {}
+        self._uids: set[str] = set()
+
+    def note(self, event: str, resource: Resource, obj: Obj) -> None:
+        """Called on any thread: one ADDED, MODIFIED or DELETED, in the order of the store."""
+        self._waiting.append((event, resource, obj))
+
+    def take_in(self) -> None:
+        """Apply what has arrived; what arrives meanwhile too."""
+        while self._waiting:
+            event, resource, obj = self._waiting.popleft()
+            self._apply(event, resource.key, obj)
+            self._changed(event, resource, obj)
+
+    def get(self, key: Key, namespace: str, name: str) -> Obj | None:
+        """The object as of the last event."""
+        return self._objects.get(key, {}).get(namespace, {}).get(name)
+
+    def within(self, key: Key, namespace: str) -> list[Obj]:
+        """The objects of a kind in a namespace, in no order."""
+        return list(self._objects.get(key, {}).get(namespace, {}).values())
+
+    def owned(self, uid: str, key: Key | None = None) -> list[Obj]:
+        """The objects that name this owner, of one kind or of all."""
+        return [obj for (kind, _), obj in self._owned.get(uid, {}).items() if key is None or kind == key]
+
+    def owned_names(self, uid: str) -> list[tuple[Key, Name]]:
+        """Kind and name of the objects that name this owner."""
+        return list(self._owned.get(uid, ()))
+
+    def exists(self, uid: str) -> bool:
+        """Whether an object with this uid is alive."""
+        return uid in self._uids
+
+    def _apply(self, event: str, key: Key, obj: Obj) -> None:
+        namespace, name = name_of(obj)
+        kind = self._objects.setdefault(key, {}).setdefault(namespace, {})
+        before = kind.pop(name, None)
+        for uid in _owners(before):
+            self._owned[uid].pop((key, (namespace, name)), None)
+            if not self._owned[uid]:
+                del self._owned[uid]
+        if before is not None:
+            self._uids.discard(uid_of(before))
+        if event == "DELETED":
+            return
+        kind[name] = obj
+        self._uids.add(uid_of(obj))
+        for uid in _owners(obj):
+            self._owned.setdefault(uid, {})[key, (namespace, name)] = obj
+
+
+def _owners(obj: dict[str, Any] | None) -> Iterator[str]:
+    if obj is not None:
+        yield from {ref["uid"] for ref in obj["metadata"].get("ownerReferences") or ()}

@@ -1,0 +1,205 @@
+"""The demo's stage: processes that are started, killed and watched, and what can be seen from outside.
+
+The clusters are one separate process (or real ones, when a kubeconfig is given), the daemon another; both are what a
+user would run. The story looks at them only through the API servers and Git.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from reconciler.demo.organisation import Organisation, make
+from reconciler.edges.kube.connect import Connection, open_kubeconfig
+from reconciler.edges.kube.states import States
+from reconciler.errors import Conflict, NotFound, ReconcilerError, Refused, Unreachable
+from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
+from reconciler.model.state import ReleaseState, ReleaseStatus, TargetState
+
+CLUSTERS = ("eu-1", "us-1")
+NAMESPACES = ("reconciler-system", "fraud", "fraud-dev", "fraud-staging", "llm", "llm-staging")
+_LOOK = 0.05  # seconds between two looks
+_START = 30.0  # seconds that a process may take to come up
+_STOP = 25.0
+_ALLOW = frozenset({"plainLoopback"})
+
+
+@dataclass(slots=True)
+class Stage:
+    """One organisation with two clusters and a daemon. `progress` hears sentences while something is waited for."""
+
+    organisation: Organisation
+    connections: dict[str, Connection]
+    progress: Callable[[str], None]
+    log: IO[bytes]
+    servers: subprocess.Popen[bytes] | None = None
+    daemon: subprocess.Popen[bytes] | None = None
+    told: str = field(default="")
+
+    # --- processes
+
+    def start_daemon(self) -> None:
+        """Start `reconciler run`."""
+        self.daemon = _spawn(
+            ["-m", "reconciler", "run", "--config", str(self.organisation.settings), "--log-format", "json"], self.log
+        )
+
+    def kill_daemon(self) -> None:
+        """Send SIGKILL: it gets no chance to put anything in order."""
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon.wait()
+            self.daemon = None
+
+    def stop_daemon(self) -> None:
+        """SIGTERM, as Kubernetes would."""
+        if self.daemon:
+            self.daemon.send_signal(signal.SIGTERM)
+            self.daemon.wait(_STOP)
+            self.daemon = None
+
+    def close(self, *, keep_servers: bool = False) -> None:
+        """End the processes."""
+        self.kill_daemon()
+        for connection in self.connections.values():
+            connection.close()
+        if self.servers and not keep_servers:
+            self.servers.terminate()
+            try:
+                self.servers.wait(_STOP)
+            except subprocess.TimeoutExpired:
+                self.servers.kill()
+                self.servers.wait()
+        self.log.close()
+
+    def command(self, *arguments: str) -> str:
+        """Run one command as a user would; returns what it printed. Raises Refused when it does not end with 0."""
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, check=False, timeout=120
+        )
+        if done.returncode:
+            raise Refused(
+                f"reconciler {arguments[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}"
+            )
+        return done.stdout.strip()
+
+    # --- looking
+
+    def status(self, environment: str, name: str) -> ReleaseStatus:
+        """What the home cluster says of a release; an empty status when it says nothing yet."""
+        key = self._key(environment, name)
+        home = self.connections[CLUSTERS[0]]
+        try:
+            return States(home, ReleaseState).get("reconciler-system", key.state_name).value.status
+        except NotFound:
+            return ReleaseStatus()
+
+    def target(self, cluster: str, environment: str, name: str, namespace: str) -> TargetState:
+        """What a cluster says of a release; raises NotFound."""
+        key = self._key(environment, name)
+        return States(self.connections[cluster], TargetState).get(namespace, key.state_name).value
+
+    def statuses(self) -> dict[tuple[str, str], ReleaseStatus]:
+        """Every release's status, by environment and name."""
+        listing = States(self.connections[CLUSTERS[0]], ReleaseState).list("reconciler-system")
+        return {(row.value.release.environment, row.value.release.name): row.value.status for row in listing.stored}
+
+    def _key(self, environment: str, name: str) -> ReleaseKey:
+        return ReleaseKey(
+            repository=RepositoryName(self.organisation.repository),
+            environment=EnvironmentName(environment),
+            name=ReleaseName(name),
+        )
+
+    def ask(self, cluster: str, method: str, path: str, body: Any = None, *, kind: str = "application/json") -> Any:
+        """One request to a cluster, as kubectl would make it; the answer's JSON."""
+        data = orjson.dumps(body) if body is not None else None
+        return orjson.loads(self.connections[cluster].request(method, path, body=data, content_type=kind)[1])
+
+    def wait(self, what: str, holds: Callable[[], bool], *, seconds: float = 60.0, telling: str = "") -> float:
+        """Wait until `holds`; returns how many seconds it took. Raises Refused with `what` when it never does."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            try:
+                if holds():
+                    return time.monotonic() - began
+            except (ReconcilerError, KeyError, AttributeError):
+                pass  # not there yet
+            if telling:
+                self._tell(telling)
+            if self.daemon and self.daemon.poll() is not None:
+                raise Unreachable(f"the daemon ended with {self.daemon.returncode} while waiting until {what}")
+            time.sleep(_LOOK)
+        raise Refused(f"after {seconds:.0f} s it is still not so that {what}")
+
+    def _tell(self, release: str) -> None:
+        environment, _, name = release.partition("/")
+        message = self.status(environment, name).message
+        if message and message != self.told:
+            self.told = message
+            self.progress(message)
+
+
+@contextlib.contextmanager
+def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Callable[[str], None]) -> Iterator[Stage]:
+    """Set the stage in a new folder; the caller closes it. With `kubeconfig` its contexts are the clusters."""
+    organisation = make(folder, metrics="127.0.0.1:0", poll="2s")
+    log = (folder / "demo.log").open("wb")
+    servers = None
+    if kubeconfig is None:
+        servers = _serve(folder / "clusters", log, pace)
+        kubeconfig = folder / "clusters" / "kubeconfig"
+    shutil.copy(kubeconfig, organisation.kubeconfig)
+    connections = {name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in CLUSTERS}
+    stage = Stage(organisation=organisation, connections=connections, progress=progress, log=log, servers=servers)
+    try:
+        for name in CLUSTERS:
+            _prepare(stage, name)
+        yield stage
+    except BaseException:
+        stage.close()
+        raise
+
+
+def _prepare(stage: Stage, cluster: str) -> None:
+    """Wait for a cluster, install what it needs, and make the namespaces: what a platform team does once."""
+    connection = stage.connections[cluster]
+    stage.wait(f"cluster {cluster} answers", lambda: bool(connection.request("GET", "/readyz")), seconds=_START)
+    stage.command("install", "--kubeconfig", str(stage.organisation.kubeconfig), "--context", cluster, "--apply")
+    for name in NAMESPACES:
+        with contextlib.suppress(Conflict):  # it is there
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            stage.ask(cluster, "POST", "/api/v1/namespaces", body)
+
+
+def _serve(folder: Path, log: IO[bytes], pace: float) -> subprocess.Popen[bytes]:
+    """Start the embedded clusters and wait for their kubeconfig."""
+    folder.mkdir()
+    names = ",".join(CLUSTERS)
+    process = _spawn(
+        ["-m", "reconciler.demo.api", "--state-dir", str(folder), "--clusters", names, "--pace", str(pace)], log
+    )
+    deadline = time.monotonic() + _START
+    while not (folder / "kubeconfig").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise Unreachable("the embedded clusters did not come up; see demo.log in the demo's folder")
+        time.sleep(_LOOK)
+    return process
+
+
+def _spawn(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A process of ours in a session of its own, so that it outlives this one if it must."""
+    return subprocess.Popen(
+        [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip

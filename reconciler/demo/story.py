@@ -1,0 +1,184 @@
+"""The story that the demo tells: eight steps, each with what people do and what is checked afterwards.
+
+Every check looks at the clusters or at Git, never at what the daemon says of itself alone. The same story is a test on
+the embedded clusters and on real ones.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.demo.stage import CLUSTERS, Stage
+from reconciler.digest import sha256_of
+from reconciler.errors import Refused
+from reconciler.model.state import Phase
+
+PROD = "releases/prod/fraud-detector.yaml"
+STAGING = "releases/staging/fraud-detector.yaml"
+_NAMESPACE = "fraud"
+_MERGE = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One chapter: its title, what it says before it begins, and the play, which returns what was checked."""
+
+    title: str
+    words: str
+    play: Callable[[Stage], str]
+
+
+def edit(stage: Stage, path: str, *, version: str, auc: float, who: str, message: str, sign: bool = True) -> str:
+    """Somebody changes a release's model version, signs it (or not) and merges; returns the commit."""
+    file = stage.organisation.checkout.top / path
+    digest = sha256_of(f"fraud-detector:{version}".encode())
+    text = re.sub(r"version: \S+", f"version: {version}", file.read_text())
+    text = re.sub(r"sha256:[0-9a-f]{64}", digest, text)
+    file.write_text(re.sub(r"(metric: auc\n\s+value: )\S+", rf"\g<1>{auc}", text))
+    person = stage.organisation.person(who)
+    if sign:
+        stage.organisation.sign(path, person)
+    return stage.organisation.commit(message, person)
+
+
+def serves(stage: Stage, version: str) -> bool:
+    """True when production is promoted at this model version and runs it and nothing else."""
+    return stage.status("prod", "fraud-detector").phase is Phase.PROMOTED and runs(stage, version)
+
+
+def runs(stage: Stage, version: str) -> bool:
+    """True when both clusters run this model version of production, healthy, and nothing else."""
+    stable = stage.status("prod", "fraud-detector").stable
+    if stable is None or stable.model_version != version:
+        return False
+    for cluster in CLUSTERS:
+        running = {pod["metadata"]["annotations"]["reconciler.dev/model-version"] for pod in pods(stage, cluster)}
+        health = stage.target(cluster, "prod", "fraud-detector", _NAMESPACE).status.versions[stable.version]
+        if running != {version} or not health.healthy:
+            return False
+    return True
+
+
+def pods(stage: Stage, cluster: str) -> list[dict[str, Any]]:
+    """Production's pods on one cluster that are not going away."""
+    found = stage.ask(cluster, "GET", f"/api/v1/namespaces/{_NAMESPACE}/pods")["items"]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def held(stage: Stage, environment: str, kind: str) -> str:
+    """The sentence of the closed gate of this kind; empty while there is none."""
+    gates = stage.status(environment, "fraud-detector").gates
+    return next((gate.message for gate in gates if gate.kind == kind), "")
+
+
+def first_release(stage: Stage) -> str:
+    """Start the daemon on a signed repository."""
+    stage.start_daemon()
+    seconds = stage.wait(
+        "all five releases are Promoted",
+        lambda: [row.phase for row in stage.statuses().values()] == [Phase.PROMOTED] * 5,
+        telling="prod/fraud-detector",
+    )
+    stage.wait("1.3.0 serves in production", lambda: serves(stage, "1.3.0"))
+    return f"five releases are Promoted; fraud-detector 1.3.0 is Healthy on eu-1 and us-1 ({seconds:.1f} s)"
+
+
+def update(stage: Stage) -> str:
+    """A signed change of version and digest is merged."""
+    edit(stage, PROD, version="1.4.0", auc=0.957, who="bo", message="Promote fraud-detector 1.4.0 to prod")
+    seconds = stage.wait("1.4.0 serves in production", lambda: serves(stage, "1.4.0"), telling="prod/fraud-detector")
+    return f"1.4.0 replaced 1.3.0 pod by pod on both clusters; 1.3.0 is kept at zero ({seconds:.1f} s)"
+
+
+def unsigned(stage: Stage) -> str:
+    """A change that nobody signed is merged."""
+    edit(stage, STAGING, version="1.4.1", auc=0.96, who="ada", message="Try 1.4.1 in staging", sign=False)
+    stage.wait("the unsigned change is held", lambda: bool(held(stage, "staging", "Signature")))
+    status = stage.status("staging", "fraud-detector")
+    if status.stable is None or status.stable.model_version != "1.3.0":
+        raise Refused("an unsigned change was released")
+    return f"Held, and 1.3.0 keeps serving in staging: {held(stage, 'staging', 'Signature')}"
+
+
+def denied(stage: Stage) -> str:
+    """A signed model that is worse than what runs is merged."""
+    edit(stage, PROD, version="1.5.0", auc=0.91, who="bo", message="Promote fraud-detector 1.5.0 to prod")
+    stage.wait("the worse model is denied", lambda: bool(held(stage, "prod", "Policy")))
+    if not runs(stage, "1.4.0"):
+        raise Refused("a denied model was released")
+    return f"Held, and 1.4.0 keeps serving: {held(stage, 'prod', 'Policy')}"
+
+
+def drift(stage: Stage) -> str:
+    """Somebody changes the cluster by hand while the trunk asks for something that is held."""
+    path = f"/api/v1/namespaces/{_NAMESPACE}/services/fraud-detector"
+    before = stage.ask("us-1", "GET", path)["spec"]["selector"]
+    stage.ask("us-1", "PATCH", path, {"spec": {"selector": {"reconciler.dev/release": "somebody-else"}}}, kind=_MERGE)
+    patched = stage.wait(
+        "the selector is repaired", lambda: stage.ask("us-1", "GET", path)["spec"]["selector"] == before
+    )
+    uid = stage.ask("us-1", "GET", path)["metadata"]["uid"]
+    stage.ask("us-1", "DELETE", path)
+    made = stage.wait("the Service is there again", lambda: stage.ask("us-1", "GET", path)["metadata"]["uid"] != uid)
+    return f"a changed Service was repaired in {patched:.2f} s, a deleted one was back in {made:.2f} s"
+
+
+def revert(stage: Stage) -> str:
+    """Two reverts in Git bring the version before back, without a new signature."""
+    people = stage.organisation
+    platform = people.person("bo")
+    checkout = people.checkout
+    worse = checkout.head()
+    checkout.revert(worse, platform.actor)
+    good = edit(stage, PROD, version="1.5.1", auc=0.96, who="bo", message="Promote fraud-detector 1.5.1 to prod")
+    stage.wait("1.5.1 serves in production", lambda: serves(stage, "1.5.1"), telling="prod/fraud-detector")
+    checkout.revert(good, platform.actor)  # type: ignore[arg-type]  # what commit returned
+    checkout.push()
+    seconds = stage.wait("1.4.0 serves again", lambda: serves(stage, "1.4.0"), telling="prod/fraud-detector")
+    return f"git revert + push: 1.4.0 returned at once with its old signature ({seconds:.1f} s)"
+
+
+def restart(stage: Stage) -> str:
+    """SIGKILL in the middle of a rollout, then a new start."""
+    edit(stage, PROD, version="1.6.0", auc=0.962, who="bo", message="Promote fraud-detector 1.6.0 to prod")
+    stage.wait(
+        "the rollout of 1.6.0 is under way", lambda: stage.status("prod", "fraud-detector").candidate is not None
+    )
+    stage.kill_daemon()
+    phase = stage.status("prod", "fraud-detector").phase
+    stage.start_daemon()
+    seconds = stage.wait("1.6.0 serves in production", lambda: serves(stage, "1.6.0"), telling="prod/fraud-detector")
+    return f"kill -9 in phase {phase}; the new daemon finished the rollout ({seconds:.1f} s)"
+
+
+def rebuild(stage: Stage) -> str:
+    """Everything but Git and the running targets is lost: the disk, and the release state on the home cluster."""
+    stage.stop_daemon()
+    before = _uids(stage)
+    shutil.rmtree(stage.organisation.data)
+    for kind in ("releasestates", "repositorystates"):
+        stage.ask(CLUSTERS[0], "DELETE", f"/apis/reconciler.dev/v1alpha1/namespaces/reconciler-system/{kind}")
+    stage.start_daemon()
+    seconds = stage.wait("1.6.0 is known as stable again", lambda: serves(stage, "1.6.0"))
+    if _uids(stage) != before:
+        raise Refused("rebuilding the state touched running pods")
+    history = [row.model_version for row in stage.status("prod", "fraud-detector").history[:3]]
+    return f"state rebuilt from TargetStates and ledger, no pod touched, history {', '.join(history)} ({seconds:.1f} s)"
+
+
+def _uids(stage: Stage) -> set[str]:
+    return {pod["metadata"]["uid"] for cluster in CLUSTERS for pod in pods(stage, cluster)}
+
+
+STORY: tuple[Step, ...] = (
+    Step(title="First release", words="A signed repository, a daemon, two clusters.", play=first_release),
+    Step(title="Update", words="Bo merges a signed change: fraud-detector 1.4.0 for production.", play=update),
+    Step(title="Unsigned change refused", words="Ada merges 1.4.1 to staging and forgets to sign.", play=unsigned),
+    Step(title="Policy denies", words="Bo merges 1.5.0, which scores worse than what runs.", play=denied),
+    Step(title="Drift repaired", words="Somebody edits and deletes a Service with kubectl.", play=drift),
+    Step(title="Revert", words="1.5.1 goes out, and is reverted in Git.", play=revert),
+    Step(title="Crash", words="The daemon is killed in the middle of a rollout.", play=restart),
+    Step(title="Start again with nothing", words="The daemon's disk and its state objects are deleted.", play=rebuild),
+)

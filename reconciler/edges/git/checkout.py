@@ -1,0 +1,238 @@
+"""A person's own clone: its work tree, its settings, and commits as that person would make them.
+
+Not the daemon's way into a repository (`mirror` is) and not a judge of what lies there. Rules: the same clean
+environment as everywhere (no hooks, no prompts, no credential helpers, no settings of the machine), with two
+exceptions: this clone's own settings count, and `config` also reads the person's global ones. Remotes are on this
+machine only: to talk to any other one, people use git. `History` reads what is committed, in a clone or a bare
+repository, and never runs anything that the repository brings.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.edges.git.commit import Actor, Commit, stamp
+from reconciler.edges.git.objects import Objects
+from reconciler.edges.git.remote import check_ref, local_path
+from reconciler.edges.git.run import Access, Git, Output
+from reconciler.edges.git.tree import Rejected
+from reconciler.edges.git.walk import Trees
+from reconciler.errors import Misused, NotFound, Refused
+from reconciler.model.ids import Revision
+
+_MAX_SPEC = 255  # characters of what a person calls a revision
+
+
+class History:
+    """What is committed in a repository on this disk, bare or with a work tree. Close it after use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._git = Git(_git_folder(folder))
+        self._objects = Objects(self._git)
+        self._trees = Trees(self._objects)
+
+    def close(self) -> None:
+        """End the reading process."""
+        self._objects.close()
+
+    def resolve(self, name: str) -> Revision:
+        """The commit that a person means by a branch, tag or abbreviated id; raises NotFound."""
+        if not name or len(name) > _MAX_SPEC or not name.isprintable():
+            raise Misused(f"{name[:_MAX_SPEC]!r} cannot be the name of a revision")
+        output = self._git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"])
+        if not output.ok:
+            raise NotFound(f"there is no commit '{name}' in {self.folder}")
+        return Revision(output.stdout.decode("ascii").strip())
+
+    def commit(self, revision: Revision) -> Commit:
+        """What a commit says about itself; raises NotFound."""
+        return self._trees.commit(revision)
+
+    def read(
+        self, revision: Revision, path: str = ".", *, suffixes: tuple[str, ...] = ("",)
+    ) -> tuple[dict[str, bytes], tuple[Rejected, ...]]:
+        """The files under `path` whose name ends so (names relative to it → bytes), and what is not read and why."""
+        snapshot = self._trees.walk(revision, path)
+        names = [name for name in snapshot.files if name.endswith(suffixes)]
+        contents = self._trees.read_many([snapshot.files[name] for name in names])
+        return dict(zip(names, contents, strict=True)), snapshot.rejected
+
+
+@contextmanager
+def history(folder: Path) -> Iterator[History]:
+    """The history of a repository on this disk, closed at the end; raises Misused when there is none."""
+    opened = History(folder)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class Checkout:
+    """A clone with a work tree at `top`. Paths are relative to it, with `/`."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self._git = Git(_git_folder(top))
+
+    @classmethod
+    def find(cls, folder: Path) -> "Checkout":
+        """The clone around a folder; raises Misused when there is none."""
+        here = folder.resolve()
+        for top in (here, *here.parents):
+            if (top / ".git").exists():
+                return cls(top)
+        raise Misused(f"{folder} is not in a Git repository", hint="go into one, or name a folder of one")
+
+    @classmethod
+    def init(cls, folder: Path, branch: str = "main") -> "Checkout":
+        """A new repository in a folder, which is made when it does not exist. An existing repository is refused."""
+        check_ref(f"refs/heads/{branch}")
+        folder = folder.absolute()
+        if (folder / ".git").exists():
+            raise Refused(f"{folder} is a Git repository already")
+        folder.mkdir(parents=True, exist_ok=True)
+        output = Git(folder / ".git").run(
+            ["-C", str(folder), "init", "--quiet", "--template=", f"--initial-branch={branch}"],
+            access=Access(environment={"GIT_WORK_TREE": str(folder)}),
+        )
+        _expect(output, f"no repository could be made in {folder}")
+        return cls(folder)
+
+    @staticmethod
+    def init_bare(folder: Path, branch: str = "main") -> None:
+        """A new bare repository: what people push to. Raises Refused when the folder exists."""
+        check_ref(f"refs/heads/{branch}")
+        if folder.exists():
+            raise Refused(f"{folder} exists already")
+        folder.mkdir(parents=True)
+        output = Git(folder.absolute()).run(
+            ["init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", str(folder.absolute())]
+        )
+        _expect(output, f"no repository could be made in {folder}")
+
+    @classmethod
+    def clone(cls, url: str, folder: Path) -> "Checkout":
+        """A clone of a repository on this machine (a path or file URL) into a folder that does not exist."""
+        folder = folder.absolute()
+        if folder.exists():
+            raise Refused(f"{folder} exists already")
+        source = local_path(url)
+        output = Git(folder / ".git").run(
+            ["clone", "--quiet", "--template=", "--no-hardlinks", "--", source.as_uri(), str(folder)],
+            access=Access(protocols="file", environment={"GIT_WORK_TREE": str(folder)}),
+        )
+        _expect(output, f"{source} could not be cloned")
+        return cls(folder)
+
+    def config(self, key: str) -> str:
+        """A setting of this clone, else of the person (not of the machine); empty when neither has it."""
+        for source in ([], *(["--file", str(file), "--includes"] for file in _personal_settings())):
+            output = self._run(["config", *source, "--get", key])
+            if output.ok:
+                return output.stdout.decode("utf-8", "replace").removesuffix("\n")
+        return ""
+
+    def set_config(self, key: str, value: str) -> None:
+        """Write a setting of this clone."""
+        _expect(self._run(["config", "--local", key, value]), f"the setting {key} could not be written")
+
+    def files(self) -> tuple[str, ...]:
+        """Every file of the work tree that is tracked or could be added, sorted; ignored and deleted ones are not."""
+        output = self._run(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        _expect(output, f"{self.top} could not be listed")
+        found = {os.fsdecode(name) for name in output.stdout.split(b"\0") if name}
+        return tuple(sorted(name for name in found if os.path.lexists(self.top / name)))
+
+    def changed(self) -> tuple[str, ...]:
+        """The files that differ from the last commit, untracked ones too, sorted; deleted ones are not there."""
+        output = self._run(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"])
+        _expect(output, f"the changes in {self.top} could not be listed")
+        names = (os.fsdecode(row[3:]) for row in output.stdout.split(b"\0") if row)
+        return tuple(sorted(name for name in names if os.path.lexists(self.top / name)))
+
+    def head(self) -> Revision:
+        """The commit that is checked out; raises NotFound in a repository without one."""
+        with history(self.top) as opened:
+            return opened.resolve("HEAD")
+
+    def commit(
+        self, message: str, author: Actor, *, paths: Sequence[str] | None = None, when: datetime | None = None
+    ) -> Revision:
+        """Commit every change, or only those of `paths`; raises Refused when there is none.
+
+        `when` (aware) is the time of the commit; without it git takes its own.
+        """
+        _expect(self._run(["add", "--all", "--", *(paths or ["."])]), "the changes could not be added")
+        words = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", f"--message={message}"]
+        output = self._run([*words, *(["--only", "--", *paths] if paths else [])], _identity(author, when))
+        if not output.ok and not self.changed():
+            raise Refused(f"there is nothing to commit in {self.top}")
+        _expect(output, "the commit could not be made")
+        return self.head()
+
+    def revert(self, revision: Revision, author: Actor, *, when: datetime | None = None) -> Revision:
+        """Commit the opposite of a commit; raises Refused, and leaves everything as it was, when it conflicts."""
+        output = self._run(["revert", "--no-edit", "--end-of-options", revision], _identity(author, when))
+        if not output.ok:
+            self._run(["revert", "--abort"])
+        _expect(output, f"{revision} could not be reverted")
+        return self.head()
+
+    def push(self, branch: str = "main") -> None:
+        """Push the branch to `origin`, which is on this machine; raises Refused when that has moved on."""
+        check_ref(f"refs/heads/{branch}")
+        output = self._run(["push", "--quiet", "--no-verify", "origin", f"refs/heads/{branch}"], protocols="file")
+        _expect(output, f"{branch} could not be pushed")
+
+    def pull(self, branch: str = "main") -> Revision:
+        """Move to what `origin`, which is on this machine, has; raises Refused when both have moved."""
+        check_ref(f"refs/heads/{branch}")
+        output = self._run(["pull", "--quiet", "--ff-only", "origin", f"refs/heads/{branch}"], protocols="file")
+        _expect(output, f"{branch} could not be pulled")
+        return self.head()
+
+    def _run(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, protocols: str = "none"
+    ) -> Output:
+        access = Access(protocols=protocols, environment={"GIT_WORK_TREE": str(self.top), **(environment or {})})
+        return self._git.run(["-C", str(self.top), *arguments], access=access)
+
+
+def _git_folder(folder: Path) -> Path:
+    """Where the repository of a work tree, or the bare one that a folder is, keeps its objects."""
+    if (folder / ".git").exists():
+        return folder.absolute() / ".git"  # a folder, or the file that stands for one in a linked work tree
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder.absolute()
+    raise Misused(f"{folder} is not a Git repository")
+
+
+def _personal_settings() -> tuple[Path, ...]:
+    """The person's own settings files, the one that wins first."""
+    named = os.environ.get("GIT_CONFIG_GLOBAL")
+    home = Path(os.environ.get("HOME") or "/nonexistent")
+    general = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config"
+    return tuple(file for file in ([Path(named)] if named else [home / ".gitconfig", general]) if file.is_file())
+
+
+def _identity(actor: Actor, when: datetime | None) -> dict[str, str]:
+    who = {
+        "GIT_AUTHOR_NAME": actor.name,
+        "GIT_AUTHOR_EMAIL": actor.email,
+        "GIT_COMMITTER_NAME": actor.name,
+        "GIT_COMMITTER_EMAIL": actor.email,
+    }
+    if when is None:
+        return who
+    stamp(actor, when)  # refuses names that git would read as something else
+    date = f"{int(when.timestamp())} +0000"
+    return {**who, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+
+
+def _expect(output: Output, otherwise: str) -> None:
+    if not output.ok:
+        raise Refused(f"{otherwise}: {output.detail or output.ending.value}")
