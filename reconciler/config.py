@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from reconciler.documents.load import Positions
 from reconciler.documents.schema import parse_as
@@ -21,11 +21,13 @@ from reconciler.model.wire import DnsLabel, Duration, Field, Quantity, Wire, qua
 
 DEFAULT_CONFIG = "reconciler.yaml"
 ENV_CONFIG = "RECONCILER_CONFIG"
+_LAST_PORT = 65_535
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 _SECRET_VOLUME = stat.S_IRGRP  # Kubernetes mounts secrets group-readable when fsGroup is set
 
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Allowance = Annotated[str, StringConstraints(pattern=r"^(fileRemotes|plainLoopback|exec:[A-Za-z0-9_./-]{1,255})$")]
+_ALLOWANCES = r"^(fileRemotes|plainLoopback|fileReferences|insecureTls|exec:[A-Za-z0-9_./-]{1,255})$"
+Allowance = Annotated[str, StringConstraints(pattern=_ALLOWANCES)]
 ContextName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/-]{0,252}$")]
 
 
@@ -113,10 +115,18 @@ class Limits(Wire):
         return int(quantity_value(self.fetch))
 
 
+def _port(value: str) -> str:
+    if int(value.rpartition(":")[2]) > _LAST_PORT:
+        raise ValueError(f"a port is at most {_LAST_PORT}")
+    return value
+
+
 class Listen(Wire):
     """host:port of the HTTP endpoints."""
 
-    metrics: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}:[0-9]{1,5}$")] = "127.0.0.1:9090"
+    metrics: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}:[0-9]{1,5}$"), AfterValidator(_port)
+    ] = "127.0.0.1:9090"
 
     def address(self) -> tuple[str, int]:
         """Host and port."""
@@ -131,7 +141,11 @@ class Config(Wire):
     kind: Literal["Config"]
     home: Home = Home()
     allow: tuple[Allowance, ...] = ()
-    """What is refused unless named: fileRemotes, plainLoopback, exec:<command>."""
+    """What is refused unless named.
+
+    fileRemotes: a repository on this machine; plainLoopback: http to this machine. In kubeconfigs, fileReferences:
+    files named instead of inlined; insecureTls: no verification; exec:<command>: that credential plugin.
+    """
     repositories: Annotated[tuple[RepositorySettings, ...], Field(min_length=1)]
     signing: Signing
     clusters: ClusterSettings

@@ -7,12 +7,12 @@ another mistake is not.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from reconciler.digest import sha256_of
 from reconciler.documents.index import Index, index_of, problems_at
+from reconciler.documents.load import read
 from reconciler.documents.resolve import resolve, runtimes_of
-from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
+from reconciler.documents.schema import KINDS, Loaded, NotOurs, is_document_path, parse
 from reconciler.errors import Invalid, Problem
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
@@ -31,6 +31,11 @@ class Checked:
     problems: tuple[Problem, ...]
     note: str = ""
 
+    @property
+    def ok(self) -> bool:
+        """Everything was looked at, and nothing is wrong."""
+        return not self.problems and not self.note
+
 
 def check_tree(contents: Mapping[str, bytes]) -> Checked:
     """Check all documents among these files (path → bytes) with one another."""
@@ -39,7 +44,7 @@ def check_tree(contents: Mapping[str, bytes]) -> Checked:
     found = [problem for problems in broken.values() for problem in problems]
     found += [problem for one in loaded for problem in problems_at(index, one.path)]
     note = ""
-    if any(not _is_release_path(path) for path in broken):
+    if any(_may_be_named(path, contents[path]) for path in broken):
         note = "what releases refer to was not checked: first repair the documents that cannot be read"
     else:
         found += _references(index, contents)
@@ -64,8 +69,11 @@ def _load(contents: Mapping[str, bytes]) -> tuple[list[Loaded], dict[str, tuple[
     return loaded, broken
 
 
-def _is_release_path(path: str) -> bool:
-    return "releases" in PurePosixPath(path).parts[:-1]
+def _may_be_named(path: str, data: bytes) -> bool:
+    """Whether a document that is not valid may be one that releases refer to."""
+    roots = read(path, data).roots
+    kind = roots[0].get("kind") if roots and isinstance(roots[0], dict) else None
+    return kind not in KINDS or kind in _NAMED
 
 
 def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem]:

@@ -57,10 +57,5 @@ def console() -> Any:
     return Console(highlight=False, color_system=None, width=_UNLIMITED, soft_wrap=True)
 
 
-def note(sentence: str) -> None:
-    """A remark beside the answer, to standard error."""
-    print(sentence, file=sys.stderr)
-
-
 def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in text)

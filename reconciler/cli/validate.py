@@ -60,14 +60,13 @@ def validate(
     problems = [problem for problem in (*refused, *checked.problems) if _is_chosen(problem.path, chosen)]
     if not named and not documents and not problems:
         raise Refused(f"there is no document in {where}")
-    _RENDERINGS[form](
-        replace(
-            checked,
-            documents=tuple(_shown(where, path) for path in documents),
-            problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in problems)),
-        )
+    told = replace(
+        checked,
+        documents=tuple(_shown(where, path) for path in documents),
+        problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in problems)),
     )
-    return EXIT_NO if problems else EXIT_DONE
+    _RENDERINGS[form](told)
+    return EXIT_DONE if told.ok else EXIT_NO
 
 
 def _existing(path: Path) -> Path:
@@ -104,7 +103,7 @@ def _text(checked: "Checked") -> None:
     if checked.note:
         print(checked.note)
     count = _count(len(checked.documents), "document")
-    print(f"{_count(len(checked.problems), 'problem')} in {count}" if checked.problems else f"{count}, no problem")
+    print(f"{count}, no problem" if checked.ok else f"{_count(len(checked.problems), 'problem')} in {count}")
 
 
 def _json(checked: "Checked") -> None:
@@ -113,7 +112,7 @@ def _json(checked: "Checked") -> None:
         for row in checked.problems
     ]
     notes = [checked.note] if checked.note else []
-    print_json({"ok": not rows, "documents": list(checked.documents), "problems": rows, "notes": notes})
+    print_json({"ok": checked.ok, "documents": list(checked.documents), "problems": rows, "notes": notes})
 
 
 def _github(checked: "Checked") -> None:

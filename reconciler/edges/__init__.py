@@ -1,1 +1,1 @@
-"""Ring 2: the edges. Each hides one library or service, speaks our types and raises our errors; none imports another."""
+"""Ring 2: the edges. Each hides one library or service, speaks our types, raises our errors; none imports another."""

@@ -87,13 +87,14 @@ def records(
     rows = []
     held = {gate.message for gate in after.gates}
     if held and held != {gate.message for gate in before.gates}:
-        rows.append(_entry("Held", key, after, judged, now, message="\n".join(gate.message for gate in after.gates)))
+        message = "\n".join(gate.message for gate in after.gates)
+        rows.append(_entry("Held", key, before, after, judged, now, message=message))
     moved = after.candidate and (not before.candidate or before.candidate.version != after.candidate.version)
     if moved and after.phase is not Phase.PROMOTED:
-        rows.append(_entry("Started", key, after, judged, now, message=_start_sentence(key, after)))
+        rows.append(_entry("Started", key, before, after, judged, now, message=_start_sentence(key, after)))
     kind = _ended(before, after)
     if kind:
-        rows.append(_entry(kind, key, after, judged, now, message=_end_sentence(kind, key, before, after)))
+        rows.append(_entry(kind, key, before, after, judged, now, message=_end_sentence(kind, key, before, after)))
     return tuple(rows)
 
 
@@ -131,11 +132,13 @@ def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, afte
 
 
 def _entry(
-    kind: RecordKind, key: ReleaseKey, after: ReleaseStatus, judged: "Judged", now: datetime, *, message: str
-) -> OutboxEntry:
+    kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", now: datetime, *,
+    message: str,
+) -> OutboxEntry:  # fmt: skip
     file, verification = judged.standing.file, judged.standing.verification
     ended = kind in ("Promoted", "RolledBack", "Aborted")
     about = after.stable if ended else after.candidate
+    left = (before.candidate if kind == "Aborted" else before.stable) if ended else None
     record = Record(
         time=now.replace(microsecond=0),
         kind=kind,
@@ -145,7 +148,7 @@ def _entry(
         revision=after.revision,
         manifest=ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen) if file else None,
         version=about.version if about else "",
-        from_version=after.history[1].version if ended and len(after.history) > 1 else "",
+        from_version=left.version if left else "",
         closure=after.closure,
         signatures=verification.signed if verification else (),
         policies=tuple(

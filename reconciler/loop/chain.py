@@ -6,7 +6,7 @@ not count does not count either.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -80,7 +80,7 @@ def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:
     """Judge every record among the ledger's files (path → bytes, signatures beside them as `.sig`)."""
     paths = {int(match["sequence"]): path for path in files if (match := _RECORD.fullmatch(path))}
     links: list[Link] = []
-    problems: list[str] = []
+    problems = _strays(files, frozenset(paths.values()))
     previous = GENESIS
     for expected, sequence in enumerate(sorted(paths), start=1):
         path = paths[sequence]
@@ -91,11 +91,20 @@ def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:
             previous = link.digest
             continue
         problems.append(problem or f"{path}: {link}")
-        rest = len(paths) - len(links) - 1
+        rest = len(paths) - len(links) - (0 if problem else 1)
         if rest:
-            problems.append(f"{rest} later records do not count, because the chain ends there")
+            problems.append(f"{rest} later record{'s do' if rest > 1 else ' does'} not count: the chain ends there")
         break
     return Chain(links=tuple(links), problems=tuple(problems))
+
+
+def _strays(files: Iterable[str], paths: Collection[str]) -> list[str]:
+    """One sentence for every file among the records that is neither one nor a signature of one."""
+    return [
+        f"{path}: is no record, or the second one of its sequence"
+        for path in sorted(files)
+        if path.startswith("records/") and path.removesuffix(".sig") not in paths
+    ]
 
 
 def _link(path: str, data: bytes, signature: bytes, previous: str, trust: TrustFile) -> Link | str:

@@ -1,5 +1,6 @@
 """/healthz, /readyz and /metrics. Read-only, no secrets, nothing else is answered."""
 
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -29,7 +30,7 @@ class Endpoints:
             "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_LATEST, metrics()),
         }
         try:
-            self._server = ThreadingHTTPServer(address, _handler(answers))
+            self._server = _server(address)(address, _handler(answers))
         except OSError as error:
             raise Misused(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
         self._server.daemon_threads = True
@@ -47,6 +48,15 @@ class Endpoints:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _server(address: tuple[str, int]) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        """Listens on IPv4 or IPv6, as the address says."""
+
+        address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+
+    return Server
 
 
 def _verdict(problems: list[str]) -> Answer:

@@ -2,7 +2,8 @@
 
 Pure. Rules: a text counts when somebody who may configure its path signed it; what was accepted once stays in force,
 also when a key expires later, until a signed removal ends it; an untrusted, missing or broken text leaves the accepted
-one in force and is named everywhere it matters; one that was never accepted is not in force at all.
+one in force and is named everywhere it matters; one that was never accepted is not in force at all. An accepted text
+that nobody can read any more stops everything new: without it a policy would be gone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.documents.schema import Loaded, parse
-from reconciler.errors import Problem
-from reconciler.loop.statements import statement_of
+from reconciler.errors import Problem, Refused, Stalled
+from reconciler.loop.statements import GOVERNING, statement_of
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
@@ -26,7 +27,10 @@ Recall = Callable[[AcceptedDocument], bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """What one path held when it was last read; exactly one of `loaded` and `problems` is filled."""
+    """What one path held when it was last read.
+
+    `loaded` is None when it does not parse; a release in another environment's folder parses and has a problem.
+    """
 
     path: str
     blob: BlobId
@@ -63,48 +67,88 @@ def govern(
     limit: int,
     now: datetime,
 ) -> tuple[dict[Identity, Governed], dict[Identity, str]]:
-    """Which governing documents are in force, and which are not, with the reason."""
+    """Which governing documents are in force, and which are not, with the reason.
+
+    Raises Stalled when the text of a document accepted earlier is needed and cannot be read.
+    """
     by_path = {known.path: known for known in files}
     governed: dict[Identity, Governed] = {}
     refused: dict[Identity, str] = {}
     doubles = _doubles(by_path.values())
     for path in sorted(by_path):
         known = by_path[path]
-        if known.loaded is None:
+        loaded = _governing(known)
+        if loaded is None:
             continue
-        identity = (known.loaded.kind, known.loaded.name)
-        reason = doubles.get(identity) or _untrusted(repository, known, trust, accepted.get(path), now)
+        identity = (loaded.kind, loaded.name)
+        reason = doubles.get(identity) or _untrusted(repository, known, loaded, trust, accepted.get(path), now)
         if not reason:
-            governed[identity] = _in_force(known, known.loaded, note="")
+            governed[identity] = _in_force(path, known.blob, known.sha256, loaded, note="")
         elif identity not in refused:
             refused[identity] = reason
+    _make_room(governed, refused, accepted)
     for path, document in accepted.items():
         identity = (document.kind, document.name)
         if identity in governed:
             continue
-        data = recall(document)
-        if data is None:
-            continue
-        note = refused.pop(identity, "") or _gone_or_broken(path, by_path.get(path))
-        loaded = parse(path, data, max_bytes=limit)
-        governed[identity] = Governed(
-            kind=document.kind, name=document.name, path=path, blob=document.blob, sha256=document.sha256,
-            loaded=loaded, note=f"{note}; the accepted text stays in force",
-        )  # fmt: skip
+        loaded = _recalled(path, document, recall(document), limit)
+        note = refused.pop(identity, "") or _gone_or_broken(path, identity, by_path.get(path))
+        note = f"{note}; the accepted text stays in force"
+        governed[identity] = _in_force(path, document.blob, document.sha256, loaded, note=note)
     return governed, refused
 
 
-def _gone_or_broken(path: str, file: File | None) -> str:
+def _make_room(
+    governed: dict[Identity, Governed], refused: dict[Identity, str], accepted: Mapping[str, AcceptedDocument]
+) -> None:
+    """One path is one document: what stands where an accepted one is still in force is refused."""
+    while True:
+        holders = {row.path: identity for identity, row in governed.items()}
+        taken = [
+            (path, document, holders[path])
+            for path, document in accepted.items()
+            if path in holders and (document.kind, document.name) not in governed
+        ]
+        if not taken:
+            return
+        for path, document, (kind, name) in taken:
+            del governed[kind, name]
+            refused[kind, name] = (
+                f"{path}: {document.kind} {document.name} was accepted from this file and is still in force; "
+                f"put {kind} {name} into a file of its own"
+            )
+
+
+def _governing(file: File) -> Loaded | None:
+    """What a file says, when that is a governing document."""
+    return file.loaded if file.loaded and file.loaded.kind in GOVERNING else None
+
+
+def _recalled(path: str, document: AcceptedDocument, data: bytes | None, limit: int) -> Loaded:
+    what = f"the accepted text of {document.kind} {document.name} ({path})"
+    if data is None:
+        raise Stalled(f"{what} cannot be read any more, so nothing new is accepted", reason="AcceptedUnreadable")
+    try:
+        return parse(path, data, max_bytes=limit)
+    except Refused as error:
+        raise Stalled(
+            f"{what} is not valid any more, so nothing new is accepted: {error.message}", reason="AcceptedUnreadable"
+        ) from error
+
+
+def _gone_or_broken(path: str, identity: Identity, file: File | None) -> str:
     if file and file.problems:
         return "; ".join(str(problem) for problem in file.problems)
-    return f"{path} is gone without a signed removal"
+    now = f", and {path} is now {file.loaded.kind} {file.loaded.name}" if file and file.loaded else ""
+    return f"{identity[0]} {identity[1]} is gone from {path} without a signed removal{now}"
 
 
 def _doubles(files: Iterable[File]) -> dict[Identity, str]:
     paths: dict[Identity, list[str]] = {}
     for known in files:
-        if known.loaded:
-            paths.setdefault((known.loaded.kind, known.loaded.name), []).append(known.path)
+        loaded = _governing(known)
+        if loaded:
+            paths.setdefault((loaded.kind, loaded.name), []).append(known.path)
     return {
         identity: f"{identity[0]} {identity[1]} is declared by {' and by '.join(sorted(where))}; keep one of them"
         for identity, where in paths.items()
@@ -113,22 +157,21 @@ def _doubles(files: Iterable[File]) -> dict[Identity, str]:
 
 
 def _untrusted(
-    repository: RepositoryName, known: File, trust: TrustFile, accepted: AcceptedDocument | None, now: datetime
-) -> str:
+    repository: RepositoryName, known: File, loaded: Loaded, trust: TrustFile, accepted: AcceptedDocument | None,
+    now: datetime,
+) -> str:  # fmt: skip
     """Why this text is not in force, or an empty string. What was accepted stays accepted when a key expires later."""
     if accepted and accepted.blob == known.blob:
         return ""
-    if known.loaded is None:
-        return "\n".join(str(problem) for problem in known.problems)
-    statement = statement_of(repository, known.path, known.loaded, known.sha256)
+    try:
+        statement = statement_of(repository, known.path, loaded, known.sha256)
+    except Refused as error:  # a path that no statement can be made of
+        return f"{known.path}: {error.message}"
     verification = verify(statement, known.signature, trust, verb="configure", path=known.path, first_seen=now, now=now)
     if verification.verified:
         return ""
     return f"{known.path}: {'; '.join(verification.unsigned)}"
 
 
-def _in_force(known: File, loaded: Loaded, *, note: str) -> Governed:
-    return Governed(
-        kind=loaded.kind, name=loaded.name, path=known.path, blob=known.blob, sha256=known.sha256,
-        loaded=loaded, note=note,
-    )  # fmt: skip
+def _in_force(path: str, blob: BlobId, sha256: str, loaded: Loaded, *, note: str) -> Governed:
+    return Governed(kind=loaded.kind, name=loaded.name, path=path, blob=blob, sha256=sha256, loaded=loaded, note=note)

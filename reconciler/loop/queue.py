@@ -91,12 +91,6 @@ class WorkQueue(Generic[K]):
             self._closed = True
             self._changed.notify_all()
 
-    def next_due(self) -> float | None:
-        """Seconds until the next key is due (0 or less: now), or None when there is none. Running keys do not count."""
-        with self._changed:
-            times = list(self._due.values())
-        return min(times) - self._clock() if times else None
-
     def __len__(self) -> int:
         with self._changed:
             return len(self._due) + len(self._running)

@@ -143,7 +143,21 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
         now=facts.now,
     )
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
-    return Judged(standing=standing, verdicts=verdicts, gates=(*standing.gates, *policy_gates(verdicts)))
+    gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
+    return Judged(standing=standing, verdicts=verdicts, gates=gates)
+
+
+def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
+    """A closed gate when a running release asks for another namespace: that would end it where it runs."""
+    if standing.resolved is None or facts.running is None or standing.file is None:
+        return ()
+    old, new = facts.running.spec.targets.namespace, standing.resolved.effective.spec.targets.namespace
+    if old == new:
+        return ()
+    message = (
+        f"{standing.file.path}: it runs in namespace {old} and cannot move to {new}; release it under another name"
+    )
+    return (Gate(kind="Reference", open=False, reason="NamespaceChanged", message=message),)
 
 
 def _object_counts(facts: ReleaseFacts, standing: Standing, world: World) -> dict[str, int]:
@@ -236,7 +250,7 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
 
 
 def _new(steered: Steered) -> dict[str, str]:
-    """The spec of what was asked for. What is not accepted is never kept: the next pass would take it for accepted."""
+    """The spec of what was asked for; one that is not accepted is never kept, or the next pass would take it."""
     return {steered.new.version: pack(steered.new)} if steered.new and steered.wanted.accepted else {}
 
 

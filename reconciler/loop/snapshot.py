@@ -5,6 +5,7 @@ A snapshot is immutable and published by one assignment; a pass reads everything
 come through two callables, so `validate` and tests use it over plain folders.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +21,10 @@ from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseNam
 from reconciler.model.release import ModelRelease
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
+from reconciler.model.wire import DNS_LABEL
 
 _RELEASES = "releases"
+_LABEL = re.compile(DNS_LABEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,6 @@ class Publication:
 
     snapshot: Snapshot
     affected: frozenset[ReleaseKey]
-    clusters_changed: bool
 
 
 Read = Callable[[BlobId], bytes]
@@ -108,6 +110,7 @@ class Index:
         self._refused: dict[Identity, str] = {}
         self._doubles: dict[ReleaseKey, str] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._judged = False
 
     def publish(
         self,
@@ -132,7 +135,9 @@ class Index:
             else:
                 self._governing.discard(path)
             affected |= self._place(before, after)
-        regoverned = self._govern(trust, accepted, now) if governing or everything else frozenset()
+        # The first time too: what was accepted before we started is in force, though no file of it may be left.
+        again = governing or everything or not self._judged
+        regoverned = self._govern(trust, accepted, now) if again else frozenset()
         affected |= self._affected_by(regoverned)
         if everything:
             affected |= set(self._releases)
@@ -147,8 +152,7 @@ class Index:
             problems=tuple(problem for path in sorted(self._problems) for problem in self._problems[path]),
             rejected=rejected,
         )
-        clusters = any(kind == "Cluster" for kind, _ in regoverned)
-        return Publication(snapshot=snapshot, affected=frozenset(affected), clusters_changed=clusters)
+        return Publication(snapshot=snapshot, affected=frozenset(affected))
 
     def _touched(self, changed: Mapping[str, BlobId | None]) -> set[str]:
         """Document paths whose text or signature changed."""
@@ -250,7 +254,9 @@ class Index:
             return self._release_key(known.loaded.document.environment, known.loaded.name)
         parts = known.path.split("/")
         if known.loaded is None and len(parts) == 3 and parts[0] == _RELEASES:  # noqa: PLR2004  # releases/env/name.yaml
-            return self._release_key(EnvironmentName(parts[1]), parts[2].rpartition(".")[0])
+            environment, name = parts[1], parts[2].rpartition(".")[0]
+            if _LABEL.fullmatch(environment) and _LABEL.fullmatch(name):  # otherwise it is no release's name
+                return self._release_key(EnvironmentName(environment), name)
         return None
 
     def _release_key(self, environment: EnvironmentName, name: str) -> ReleaseKey:
@@ -263,6 +269,7 @@ class Index:
             self._repository, (self._known[path] for path in sorted(self._governing)), trust, accepted,
             recall=self._recall, limit=self._limit, now=now,
         )  # fmt: skip
+        self._judged = True
         names = set(before) | set(self._governed) | set(refused) | set(self._refused)
         return frozenset(
             name
@@ -295,7 +302,5 @@ def snapshot_of(
 
 
 def _governs(known: File | None) -> bool:
-    """True for a file that governs, or that does not parse and lies where nobody's release does."""
-    if known is None:
-        return False
-    return known.loaded is not None and known.loaded.kind in GOVERNING
+    """True for a file that governs; one that does not parse is nobody's, unless its path is an accepted one."""
+    return known is not None and known.loaded is not None and known.loaded.kind in GOVERNING

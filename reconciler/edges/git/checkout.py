@@ -19,9 +19,10 @@ from reconciler.edges.git.remote import check_ref, local_path
 from reconciler.edges.git.run import Access, Git, Output
 from reconciler.edges.git.tree import Rejected
 from reconciler.edges.git.walk import Trees
-from reconciler.errors import Misused, NotFound, Refused
+from reconciler.errors import Misused, NotFound, Refused, Retry
 from reconciler.model.ids import Revision
 
+_PATH_MISSING = "PathMissing"
 _MAX_SPEC = 255  # characters of what a person calls a revision
 
 
@@ -54,8 +55,16 @@ class History:
     def read(
         self, revision: Revision, path: str = ".", *, suffixes: tuple[str, ...] = ("",)
     ) -> tuple[dict[str, bytes], tuple[Rejected, ...]]:
-        """The files under `path` whose name ends so (names relative to it → bytes), and what is not read and why."""
-        snapshot = self._trees.walk(revision, path)
+        """The files under `path` whose name ends so (names relative to it → bytes), and what is not read and why.
+
+        Raises NotFound when there is no such folder, or nothing in it.
+        """
+        try:
+            snapshot = self._trees.walk(revision, path)
+        except Retry as error:
+            if error.reason != _PATH_MISSING:
+                raise
+            raise NotFound(error.message) from None
         names = [name for name in snapshot.files if name.endswith(suffixes)]
         contents = self._trees.read_many([snapshot.files[name] for name in names])
         return dict(zip(names, contents, strict=True)), snapshot.rejected
@@ -103,16 +112,16 @@ class Checkout:
         return cls(folder)
 
     @staticmethod
-    def init_bare(folder: Path, branch: str = "main") -> None:
-        """A new bare repository: what people push to. Raises Refused when the folder exists."""
+    def init_bare(folder: Path, branch: str = "main") -> Path:
+        """A new repository without a work tree, to clone from and push to; returns its absolute path."""
         check_ref(f"refs/heads/{branch}")
+        folder = folder.absolute()
         if folder.exists():
             raise Refused(f"{folder} exists already")
         folder.mkdir(parents=True)
-        output = Git(folder.absolute()).run(
-            ["init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", str(folder.absolute())]
-        )
+        output = Git(folder).run(["init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}"])
         _expect(output, f"no repository could be made in {folder}")
+        return folder
 
     @classmethod
     def clone(cls, url: str, folder: Path) -> "Checkout":
@@ -123,7 +132,7 @@ class Checkout:
         source = local_path(url)
         output = Git(folder / ".git").run(
             ["clone", "--quiet", "--template=", "--no-hardlinks", "--", source.as_uri(), str(folder)],
-            access=Access(protocols="file", environment={"GIT_WORK_TREE": str(folder)}),
+            access=Access(protocols="file"),
         )
         _expect(output, f"{source} could not be cloned")
         return cls(folder)

@@ -1,0 +1,147 @@
+"""`validate`: every mistake in a tree, at its place, once, in four forms."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from cli_world import CLUSTER, DOCUMENTS, ENVIRONMENT, POLICY, RELEASE
+
+from reconciler.loop.bundle import bundled
+
+RELEASE_FILE, POLICY_FILE = "releases/prod/fraud.yaml", "policies/two-replicas.yaml"
+
+MISTAKES = {
+    "a document that does not parse": (
+        "clusters/eu-1.yaml", CLUSTER.replace("kind: Cluster", "kind: Clutser"), "2:7: kind: unknown kind 'Clutser'",
+    ),
+    "a field that does not exist": (
+        RELEASE_FILE, RELEASE.replace("    port:", "    prot:"), "15:5: spec.serving.prot: unknown field",
+    ),
+    "a release in another environment's folder": (
+        "releases/dev/fraud.yaml", RELEASE, "5:16: spec.environment: the file lies in releases/dev/",
+    ),
+    "two documents of one name": (
+        "clusters/again.yaml", CLUSTER, "3:18: metadata.name: Cluster eu-1 stands in 'clusters/eu-1.yaml' too",
+    ),
+    "an environment that is not there": (
+        "environments/prod.yaml", ENVIRONMENT.replace("name: prod", "name: live"), "there is no environment 'prod'",
+    ),
+    "a runtime that is not there": (
+        RELEASE_FILE, RELEASE.replace("runtime: generic", "runtime: genric"), "there is no runtime 'genric'",
+    ),
+    "a model named by a tag": (
+        RELEASE_FILE, RELEASE.replace(f"fraud@sha256:{'a' * 64}", "fraud:latest"), "named by a tag, which can move",
+    ),
+    "a policy that does not compile": (
+        POLICY_FILE, POLICY.replace("release.spec", "relaese.spec"), "6:19: spec.validations[0].expression:",
+    ),
+    "a policy that answers no yes or no": (
+        POLICY_FILE, POLICY.replace("replicas.min >= 2", "replicas.min + 2"), "spec.validations[0].expression:",
+    ),
+}  # fmt: skip
+
+
+def test_a_tree_without_mistakes(reconciler, world):
+    said = reconciler("validate", at=world.root)
+    assert (said.code, said.out, said.err) == (0, "4 documents, no problem\n", "")
+
+
+def test_the_shipped_sample_and_policies_are_valid(reconciler, tmp_path):
+    for folder in (bundled("sample-repo"), bundled("policies")):
+        assert reconciler("validate", "--root", folder, at=tmp_path).code == 0
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_told_at_its_place(case, reconciler, world):
+    path, text, words = MISTAKES[case]
+    world.write(path, text)
+    said = reconciler("validate", at=world.root)
+    assert said.code == 1
+    told = [line for line in said.out.splitlines() if words in line]
+    assert told, said.out
+    assert told[0].partition(":")[0] in {path, RELEASE_FILE, "clusters/again.yaml", "clusters/eu-1.yaml"}
+    assert said.out.splitlines()[-1].endswith(" in 4 documents" if path in DOCUMENTS else " in 5 documents")
+
+
+def test_what_only_follows_from_another_mistake_is_not_told(reconciler, world):
+    world.write("environments/prod.yaml", ENVIRONMENT + "x: 1\n")
+    problem, note, total = reconciler("validate", at=world.root).out.splitlines()
+    assert problem.startswith("environments/prod.yaml:8:1: x: unknown field")
+    assert note.startswith("what releases refer to was not checked")
+    assert total == "1 problem in 4 documents"
+
+
+def test_named_files_are_told_of_and_the_others_only_read(reconciler, world):
+    world.write("clusters/eu-1.yaml", CLUSTER.replace("tier: prod", "tier: test"))
+    world.write(POLICY_FILE, POLICY + "x: 1\n")
+    said = reconciler("validate", "releases", at=world.root)
+    assert said.code == 1
+    assert said.out.splitlines()[-1] == "1 problem in 1 document"
+    assert reconciler("validate", "clusters/eu-1.yaml", at=world.root).out == "1 document, no problem\n"
+    assert reconciler("validate", ".", at=world.root).out.splitlines()[-1] == "2 problems in 4 documents"
+
+
+def test_what_was_not_checked_is_not_valid(reconciler, world):
+    world.write("clusters/eu-1.yaml", CLUSTER + "x: 1\n")
+    said = reconciler("validate", "releases", at=world.root)
+    assert said.code == 1
+    assert said.out.endswith("first repair the documents that cannot be read\n0 problems in 1 document\n")
+
+
+def test_files_that_are_no_documents_are_fine_when_named(reconciler, world):
+    world.write("README.md", "hello\n")
+    assert reconciler("validate", "README.md", at=world.root).code == 0
+
+
+def test_a_tree_without_documents_is_not_valid(reconciler, tmp_path):
+    said = reconciler("validate", at=tmp_path)
+    assert said.code == 1
+    assert "there is no document in" in said.err
+
+
+def test_paths_are_shown_from_the_current_folder(reconciler, world):
+    world.write(POLICY_FILE, POLICY + "x: 1\n")
+    said = reconciler("validate", at=world.root / "clusters")
+    assert said.out.startswith("../policies/two-replicas.yaml:8:1: x: ")
+
+
+def test_ignored_files_are_not_looked_at_and_links_are_refused(reconciler, world):
+    world.write(".gitignore", "build/\n")
+    world.write("build/bad.yaml", CLUSTER + "x: 1\n")
+    assert reconciler("validate", at=world.root).code == 0
+    (world.root / "clusters/link.yaml").symlink_to("eu-1.yaml")
+    said = reconciler("validate", at=world.root)
+    assert said.code == 1
+    assert "clusters/link.yaml:1:1: is a symbolic link; links are not followed" in said.out
+
+
+def test_a_path_outside_of_the_watched_folder_is_wrong_usage(reconciler, world):
+    said = reconciler("validate", world.trust(), "--root", world.root, at=world.folder)
+    assert said.code == 2
+    assert "does not lie in" in said.err
+
+
+@pytest.fixture
+def mistaken(world):
+    world.write(POLICY_FILE, POLICY + "x: 1\n")
+    return world
+
+
+def test_as_json(reconciler, mistaken):
+    data = json.loads(reconciler("validate", "--format", "json", at=mistaken.root).out)
+    assert data["ok"] is False
+    assert len(data["documents"]) == 4
+    (problem,) = data["problems"]
+    assert (problem["path"], problem["line"], problem["column"], problem["field"]) == (POLICY_FILE, 8, 1, "x")
+
+
+def test_as_annotations(reconciler, mistaken):
+    (line,) = reconciler("validate", "--format", "github", at=mistaken.root).out.splitlines()
+    assert line.startswith(f"::error file={POLICY_FILE},line=8,col=1::x: unknown field")
+
+
+def test_as_junit(reconciler, mistaken):
+    suite = ET.fromstring(reconciler("validate", "--format", "junit", at=mistaken.root).out)  # noqa: S314  # our own output
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
+    (failed,) = [case for case in suite if case.find("failure") is not None]
+    assert failed.get("name") == POLICY_FILE
