@@ -125,7 +125,9 @@ class Stage:
         data = orjson.dumps(body) if body is not None else None
         return orjson.loads(self.connections[cluster].request(method, path, body=data, content_type=kind)[1])
 
-    def wait(self, what: str, holds: Callable[[], bool], *, seconds: float = 60.0, telling: str = "") -> float:
+    def wait(
+        self, what: str, holds: Callable[[], bool], *, seconds: float = 60.0, telling: str = "", every: float = _LOOK
+    ) -> float:
         """Wait until `holds`; returns how many seconds it took. Raises Refused with `what` when it never does."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
@@ -138,7 +140,7 @@ class Stage:
                 self._tell(telling)
             if self.daemon and self.daemon.poll() is not None:
                 raise Unreachable(f"the daemon ended with {self.daemon.returncode} while waiting until {what}")
-            time.sleep(_LOOK)
+            time.sleep(every)
         raise Refused(f"after {seconds:.0f} s it is still not so that {what}")
 
     def _tell(self, release: str) -> None:

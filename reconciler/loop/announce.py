@@ -138,7 +138,7 @@ def _entry(
     file, verification = judged.standing.file, judged.standing.verification
     ended = kind in ("Promoted", "RolledBack", "Aborted")
     about = after.stable if ended else after.candidate
-    left = (before.candidate if kind == "Aborted" else before.stable) if ended else None
+    left = before.stable if kind in ("Promoted", "RolledBack") else None
     record = Record(
         time=now.replace(microsecond=0),
         kind=kind,

@@ -5,10 +5,10 @@ suspended or does not answer to itself, and never decides anything.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import Literal, TypeVar
 
 from reconciler.config import Settings
@@ -37,6 +37,25 @@ The name is empty when everything on the cluster should be looked at: its lists 
 
 NOT_SYNCED_AGAIN = 0.2  # seconds
 TARGET_STATE = "TargetState"
+_NAMES_KEPT = 5.0  # seconds
+
+
+class _Names:
+    """Which names are taken, by kind and namespace: one list answers for all releases that begin within a moment."""
+
+    def __init__(self, names: Callable[[ObjectRef], frozenset[str]]) -> None:
+        self._list = names
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
+
+    def taken(self, ref: ObjectRef) -> bool:
+        """Whether an object of this kind had this name at most `_NAMES_KEPT` seconds ago."""
+        with self._lock:
+            at, names = self._known.get((ref.kind, ref.namespace), (0.0, frozenset[str]()))
+            if time.monotonic() - at > _NAMES_KEPT:
+                names = self._list(ref)
+                self._known[ref.kind, ref.namespace] = (time.monotonic(), names)
+            return ref.name in names
 
 
 class ClusterHandle:
@@ -49,6 +68,7 @@ class ClusterHandle:
         self.document = document
         self.connection = connection
         self.objects = Objects(connection)
+        self._names = _Names(self.objects.names)
         self._states = States(connection, TargetState)
         self.cache = ClusterCache(connection, lambda owner, ref: on_change(key, owner, ref.kind))
         self._on_change = on_change
@@ -112,19 +132,19 @@ class ClusterHandle:
         and its first apply is not forced.
         """
         names = {change.ref for change in plan.changes if change.action is Action.CREATE}
-        fixed = [ref for ref in names if ref.name == seen.key.release.name or ref.kind == "ServiceAccount"]
-        tasks = [partial(self._existing, ref) for ref in sorted(fixed)]
-        for ref, live in self.in_flight(tasks):
-            if live is not None and foreign(live, seen.owner):
+        fixed = sorted(ref for ref in names if ref.name == seen.key.release.name or ref.kind == "ServiceAccount")
+        for ref in fixed:
+            if self._names.taken(ref) and self._is_foreign(ref, seen.owner):
                 raise Stalled(
                     f"{ref} on {self.key[1]} was not made by us; delete it or rename the release", reason="NotOurs"
                 )
 
-    def _existing(self, ref: ObjectRef) -> tuple[ObjectRef, LiveObject | None]:
+    def _is_foreign(self, ref: ObjectRef, owner: str) -> bool:
+        """Ask for the object itself: a list of names may be old."""
         try:
-            return ref, self.objects.get(ref)
+            return foreign(self.objects.get(ref), owner)
         except NotFound:
-            return ref, None
+            return False
 
     def in_flight(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """Run small tasks side by side; their results in order. Raises the first error."""

@@ -38,6 +38,8 @@ from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, Wanted
 from reconciler.trust.known_good import Known
 
+WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFacts:
@@ -88,7 +90,8 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     judged = judge(facts, verify(facts), world)
     steered = steer(facts, judged)
     status = conclude(facts, judged, steered)
-    direct(facts, status, world)
+    if not direct(facts, status, world):
+        return WORDS_AGAIN
     announce(facts.key, facts.status, status, world)
     wait = steered.advance.look_again if steered else None
     return wait.total_seconds() if wait else None
@@ -278,23 +281,31 @@ def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promot
     return (promotion, *before.history)[: progress.HISTORY]
 
 
-def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> None:
-    """Write the ReleaseState, if it says something new; wake the targets whose directive moved."""
+def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
+    """Write the ReleaseState, if it says something new; wake the targets whose directive moved.
+
+    False when only words of progress changed and the last write was a moment ago: look again soon, one write is enough.
+    """
     state = world.release_state(facts.key)
+    if state and len(status.outbox) == len(state.status.outbox):
+        if _without(state.status, words=False) == _without(status, words=False):
+            return True
+        if _without(state.status, words=True) == _without(status, words=True) and world.wrote(facts.key, WORDS_AGAIN):
+            return False
     pending = tuple(entry for entry in status.outbox if not world.has_record(facts.key.repository, entry))
-    if state and _says_the_same(state.status, status):
-        return
     world.save_release(
         ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
     )
     for cluster, directive in status.directives.items():
         if facts.status.directives.get(cluster) != directive:
             world.wake_target(facts.key, ClusterName(cluster))
+    return True
 
 
-def _says_the_same(before: ReleaseStatus, after: ReleaseStatus) -> bool:
-    """True when a write would only drop records that the ledger has by now."""
-    nothing: dict[str, object] = {"outbox": ()}
-    return len(after.outbox) == len(before.outbox) and before.model_copy(update=nothing) == after.model_copy(
-        update=nothing
-    )
+def _without(status: ReleaseStatus, *, words: bool) -> ReleaseStatus:
+    """The status without its outbox (records that were pushed go with the next write) and, if asked, without words."""
+    update: dict[str, object] = {"outbox": ()}
+    if words:
+        bare = (row.model_copy(update={"message": "", "reason": ""}) for row in status.conditions)
+        update |= {"message": "", "conditions": tuple(bare)}
+    return status.model_copy(update=update)

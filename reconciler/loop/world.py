@@ -106,6 +106,7 @@ class World:
         self._verdicts: Kept[str, tuple[PolicyVerdict, datetime]] = Kept(_VERDICTS)
         self.backoff = Backoff()
         self._troubles: dict[Key, str] = {}
+        self._written: dict[ReleaseKey, datetime] = {}
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
 
     @property
@@ -131,6 +132,12 @@ class World:
     def save_release(self, state: ReleaseState) -> None:
         """Write it, fenced by what was read."""
         self.home.save_release(state)
+        self._written[state.key] = self.now()
+
+    def wrote(self, key: ReleaseKey, seconds: float) -> bool:
+        """True when this release's state was written within the last `seconds`."""
+        at = self._written.get(key)
+        return at is not None and (self.now() - at).total_seconds() < seconds
 
     def clusters_of(self, key: ReleaseKey) -> dict[ClusterName, Fleeting]:
         """All clusters of the repository as this release sees them, those that cannot be opened included."""

@@ -81,7 +81,11 @@ def pack(effective: Effective) -> str:
 
 def unpack(packed: str) -> Effective:
     """The inverse of `pack`; raises ValueError on anything else."""
-    return Effective.from_data(orjson.loads(zlib.decompress(base64.b64decode(packed, validate=True))))
+    try:
+        data = zlib.decompress(base64.b64decode(packed, validate=True))
+    except zlib.error as error:
+        raise ValueError(f"this is no packed spec: {error}") from error
+    return Effective.from_data(orjson.loads(data))
 
 
 def canonical(data: Any) -> bytes:

@@ -7,8 +7,8 @@ nothing that nobody knows of. `conclude` records what the server then had, and h
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.errors import ReconcilerError, Stalled
-from reconciler.model.ids import Version
+from reconciler.errors import Stalled
+from reconciler.model.ids import Version, short
 from reconciler.model.objects import ObjectRef, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Condition, Outcome, Result, condition
 from reconciler.model.state import (
@@ -46,7 +46,7 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
     for result in done.results:
         if result.outcome is Outcome.DONE:
             _carry_out(result, inventory, seen.now)
-    versions = versions_health(seen, wanted)
+    versions = _news(seen.status.versions, versions_health(seen, wanted))
     status = TargetStatus(
         sequence=seen.directive.sequence if not done.failed else seen.status.sequence,
         inventory=_inventory(inventory),
@@ -59,10 +59,9 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
     return announced.model_copy(update={"status": status})
 
 
-def stalled(seen: SeenTarget, error: ReconcilerError) -> TargetState:
+def stalled(seen: SeenTarget, error: Stalled) -> TargetState:
     """The state that says why nothing was done; what is known stays."""
-    reason = error.reason if isinstance(error, Stalled) else "Failed"
-    before = seen.status.conditions
+    reason, before = error.reason, seen.status.conditions
     conditions = (
         condition(before, type_="Ready", status=False, reason=reason, message=error.message, now=seen.now),
         condition(before, type_="Stalled", status=True, reason=reason, message=error.message, now=seen.now),
@@ -85,9 +84,20 @@ def versions_health(seen: SeenTarget, wanted: Rendering) -> dict[str, VersionHea
     return health
 
 
+def _news(before: dict[str, VersionHealth], now: dict[str, VersionHealth]) -> dict[str, VersionHealth]:
+    """Health worth a write: that more pods exist is none while nothing else changed; that fewer do may end a wait."""
+    return {version: _or_same(before.get(version), health) for version, health in now.items()}
+
+
+def _or_same(before: VersionHealth | None, now: VersionHealth) -> VersionHealth:
+    if before is None or now.replicas < before.replicas:
+        return now
+    return before if now.model_copy(update={"replicas": before.replicas}) == before else now
+
+
 def workload_name(name: str, version: Version) -> str:
     """What a version's objects are called: `<name>-<first 10 hex>`."""
-    return f"{name}-{version.removeprefix('sha256:')[:10]}"
+    return f"{name}-{short(version)}"
 
 
 def _entry(change: Change) -> InventoryEntry:
@@ -189,9 +199,10 @@ def _conditions(
     busy = not words.healthy or bool(decision.marked)
     before, now = seen.status.conditions, seen.now
     doing = "Progressing" if busy else "Settled"
+    reason, message = ("Healthy", "") if words.healthy else (words.reason, words.message)
     return (
         condition(before, type_="Ready", status=words.ready, reason=words.reason, message=words.message, now=now),
-        condition(before, type_="Healthy", status=words.healthy, reason=words.reason, message=words.message, now=now),
+        condition(before, type_="Healthy", status=words.healthy, reason=reason, message=message, now=now),
         condition(before, type_="Reconciling", status=busy, reason=doing, message="", now=now),
         condition(before, type_="Stalled", status=False, reason="NotStalled", message="", now=now),
     )

@@ -4,12 +4,13 @@ A deletion needs two passes: the first only marks what is no longer rendered, a 
 deletes. With `selfHeal: false` drift stays in the plan's report and out of its changes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.plan import safety
-from reconciler.plan.compare import DRIFT, RESIZED
+from reconciler.plan.compare import DELETED, DRIFT
 from reconciler.plan.order import order
 from reconciler.plan.seen import SeenTarget
 
@@ -30,19 +31,20 @@ def decide(seen: SeenTarget, changes: tuple[Change, ...]) -> Decision:
     marked: list[ObjectRef] = []
     drifted: list[ObjectRef] = []
     settled = bool(seen.state) and seen.status.sequence == seen.directive.sequence
+    missing = {change.ref for change in changes if change.why == DELETED}
     for change in changes:
         if change.action is Action.DELETE and change.ref not in seen.marks:
             marked.append(change.ref)
-        elif _is_drift(change, settled=settled) and not seen.directive.self_heal:
+        elif not seen.directive.self_heal and _is_drift(change, missing, settled=settled):
             drifted.append(change.ref)
         else:
             kept.append(change)
     plan = Plan(key=seen.key, revision=seen.directive.revision, changes=order(tuple(kept)))
-    return Decision(plan=plan, marked=tuple(sorted(marked)), drifted=tuple(sorted(drifted)))
+    return Decision(plan=plan, marked=tuple(sorted(marked)), drifted=tuple(sorted(set(drifted))))
 
 
-def _is_drift(change: Change, *, settled: bool) -> bool:
-    """True when the cluster moved and the directive did not."""
+def _is_drift(change: Change, missing: Collection[ObjectRef], *, settled: bool) -> bool:
+    """True when the cluster moved and the directive did not; what is missing and stays so cannot be scaled either."""
     if change.action is Action.SCALE:
-        return settled and change.why == RESIZED
+        return settled or change.ref in missing
     return change.why in DRIFT

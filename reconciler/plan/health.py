@@ -27,7 +27,8 @@ def version_health(size: Size, live: LiveObject | None, pods: tuple[PodFact, ...
     healthy = settled and not failed and ready >= asked
     if healthy:
         return VersionHealth(replicas=exists, ready=ready, wanted=size.low, healthy=True)
-    reason, message = _why(pods) or (why, _progress(ready, max(asked, size.low), current=current))
+    target = min(max(asked, size.low), size.high)
+    reason, message = _why(pods) or (why, _progress(exists, ready, target))
     return VersionHealth(
         replicas=exists, ready=ready, wanted=size.low, healthy=False, failed=failed, reason=reason, message=message
     )
@@ -51,14 +52,14 @@ def _deadline(status: Mapping[str, Any]) -> tuple[bool, str]:
     return False, "PodsNotReady"
 
 
-def _progress(ready: int, wanted: int, *, current: bool) -> str:
-    if not current:
-        return "the cluster has not looked at the change yet"
-    return f"{ready} of {wanted} pods are ready"
+def _progress(exists: int, ready: int, target: int) -> str:
+    if exists > target:
+        return f"{exists} pods exist and {target} are asked for"
+    return f"{ready} of {target} pods are ready"
 
 
 def _why(pods: tuple[PodFact, ...]) -> tuple[str, str] | None:
-    """The first unhealthy pod's reason and one sentence with its last event and last log line."""
+    """The reason of the pod that is worst, and one sentence with its last event and last log line."""
     unready = [pod for pod in pods if not pod.ready]
     if not unready:
         return None

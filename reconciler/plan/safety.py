@@ -15,7 +15,7 @@ REPAIR_WINDOW = timedelta(minutes=10)  # repairs further apart than this are not
 
 def check(seen: SeenTarget, changes: tuple[Change, ...]) -> None:
     """Raise Stalled for the first thing in `changes` that must not be done."""
-    if seen.state and seen.home and seen.state.home != seen.home:
+    if seen.state and seen.state.home != seen.home:
         raise Stalled(
             f"{seen.key} belongs to another home cluster ({seen.state.home}); nothing was touched",
             reason="OwnedByAnotherHome",

@@ -18,6 +18,8 @@ _META = frozenset({"apiVersion", "kind", "metadata"})
 
 def unknown(schema: Body, value: Any, path: str = "") -> Iterator[str]:
     """Paths of fields that the schema does not know and does not preserve."""
+    if _opaque(schema):
+        return
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from unknown(schema.get("items") or {}, item, f"{path}[{number}]")
@@ -31,6 +33,12 @@ def unknown(schema: Body, value: Any, path: str = "") -> Iterator[str]:
                 yield from unknown(below, part, place)
 
 
+def _opaque(schema: Body) -> bool:
+    """Whatever is in here is kept, however deep."""
+    return bool(schema.get("x-kubernetes-preserve-unknown-fields")) and not schema.keys() & _PARTS
+
+
+_PARTS = frozenset({"properties", "items", "additionalProperties"})
 _PRESERVED: Body = {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -50,6 +58,8 @@ def _below(schema: Body, name: str, *, root: bool) -> Body | None:
 
 def read(schema: Body, value: Any, *, root: bool = True) -> Any:
     """A fresh copy without unknown fields and with defaults."""
+    if _opaque(schema):
+        return value
     if isinstance(value, list):
         return [read(schema.get("items") or {}, item, root=False) for item in value]
     if not isinstance(value, dict):
@@ -86,8 +96,23 @@ def problems(schema: Body, value: Any, path: str = "") -> Iterator[dict[str, str
     if isinstance(value, dict):
         yield from _field_problems(schema, value, path)
     elif isinstance(value, list):
+        yield from _duplicates(schema, value, path)
         for number, item in enumerate(value):
             yield from problems(schema.get("items") or {}, item, f"{path}[{number}]")
+
+
+def _duplicates(schema: Body, items: list[Any], path: str) -> Iterator[dict[str, str]]:
+    """Items of a set or a keyed list that are there twice."""
+    kind = schema.get("x-kubernetes-list-type", "atomic")
+    if kind == "atomic":
+        return
+    seen: list[Any] = []
+    for number, item in enumerate(items):
+        keys = schema.get("x-kubernetes-list-map-keys", ())
+        what = {key: item.get(key) for key in keys} if kind == "map" and isinstance(item, dict) else item
+        if what in seen:
+            yield cause("FieldValueDuplicate", f"Duplicate value: {orjson.dumps(what).decode()}", f"{path}[{number}]")
+        seen.append(what)
 
 
 def _field_problems(schema: Body, value: Body, path: str) -> Iterator[dict[str, str]]:

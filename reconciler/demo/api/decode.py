@@ -11,7 +11,10 @@ from reconciler.demo.api.shapes import Body, Shape
 
 
 class Misfit(NamedTuple):
-    """One thing wrong; `kind` is `type` (cannot be read), `unknown` (no such field) or `enum` (not one of these)."""
+    """One thing wrong.
+
+    `kind`: `type` (cannot be read), `unknown` (no such field), `enum` (not one of these), `key` (of a list's item).
+    """
 
     kind: str
     path: str
@@ -35,6 +38,7 @@ def misfits(shape: Shape, value: Any, path: str = "") -> Iterator[Misfit]:
     if wrong:
         yield Misfit("type", path, wrong)
     elif shape.kind == "list":
+        yield from _key_misfits(shape, value, path)
         for number, item in enumerate(value):
             yield from misfits(shape.item or shape, item, f"{path}[{number}]")
     elif shape.kind in {"struct", "map"}:
@@ -48,6 +52,24 @@ def misfits(shape: Shape, value: Any, path: str = "") -> Iterator[Misfit]:
     elif shape.enum and value and value not in shape.enum:
         supported = ", ".join(f'"{each}"' for each in shape.enum)
         yield Misfit("enum", path, f'Unsupported value: "{value}": supported values: {supported}')
+
+
+def _key_misfits(shape: Shape, items: list[Any], path: str) -> Iterator[Misfit]:
+    """Items of a keyed list that leave a key out, or have another item's."""
+    if not shape.keys or not all(isinstance(item, dict) for item in items):
+        return
+    seen = set()
+    for item in items:
+        missing = next((key for key in shape.keys if key not in item and key not in shape.key_defaults), None)
+        if missing is not None:
+            why = f'element 0: associative list with keys has an element that omits key field "{missing}"'
+            yield Misfit("key", path, f"{why} (and doesn't have default value)")
+            continue
+        key = tuple(item.get(name, shape.key_defaults.get(name)) for name in shape.keys)
+        if key in seen:
+            told = ",".join(f'{name}="{value}"' for name, value in zip(shape.keys, key, strict=True))
+            yield Misfit("key", path, f"duplicate entries for key [{told}]")
+        seen.add(key)
 
 
 def _told(value: Any) -> str:

@@ -92,15 +92,7 @@ def _volume(volume: Body) -> None:
 def _pod(body: Body) -> None:
     spec = body.setdefault("spec", {})
     _pod_spec(spec)
-    fill(spec, enableServiceLinks=True, serviceAccountName="default", serviceAccount="default")
-    fill(spec, preemptionPolicy="PreemptLowerPriority", priority=0)
-    spec.setdefault(
-        "tolerations",
-        [
-            {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            for what in ("not-ready", "unreachable")
-        ],
-    )
+    fill(spec, enableServiceLinks=True)
     for name in _CONTAINERS:
         for container in spec.get(name, ()):
             limits = container["resources"].get("limits", {})
@@ -137,7 +129,7 @@ def _stateful_set(body: Body) -> None:
     fill(spec, persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"})
     fill(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
-        fill(spec["updateStrategy"].setdefault("rollingUpdate", {}), partition=0)
+        fill(spec["updateStrategy"].setdefault("rollingUpdate", {}), partition=0, maxUnavailable=1)
     _template(spec)
 
 
@@ -145,8 +137,6 @@ def _job(body: Body) -> None:
     spec = body.setdefault("spec", {})
     fill(spec, parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
     fill(spec, podReplacementPolicy="TerminatingOrFailed", manualSelector=False)
-    if not spec["manualSelector"]:
-        del spec["manualSelector"]
     _template(spec)
 
 
@@ -160,7 +150,7 @@ def _service(body: Body) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         fill(spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {}), timeoutSeconds=10800)
     if spec["type"] != "ExternalName":
-        fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        fill(spec, internalTrafficPolicy="Cluster")
     if spec["type"] == "LoadBalancer":
         fill(spec, allocateLoadBalancerNodePorts=True)
     if spec["type"] in {"LoadBalancer", "NodePort"}:
@@ -195,7 +185,6 @@ def _namespace(body: Body) -> None:
     meta = body["metadata"]
     if meta.get("name"):
         meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = meta["name"]
-    fill(body.setdefault("spec", {}), finalizers=["kubernetes"])
 
 
 def _secret(body: Body) -> None:

@@ -1,6 +1,6 @@
 """Sets of field paths, in the form `metadata.managedFields` keeps them, and what differs between two values.
 
-A set is a tree of dicts: a key is one step (`f:NAME` a field, `k:{…}` the list item with these keys, `v:…` the list item
+A set is a tree of dicts: a key is one step (`f:NAME` a field, `k:{…}` the list item with these keys, `v:…` the item
 with this value), and a node that is itself a member carries the key `.`. On the wire a member without children is `{}`.
 Which places are members follows structured-merge-diff, so that sets compare equal with a real server's.
 """
@@ -31,7 +31,7 @@ def from_wire(wire: Body) -> FieldSet:
 
 def to_wire(fields: FieldSet) -> Body:
     """A set as a `fieldsV1` tree."""
-    return {key: (_HERE if key == "." or len(below) == 1 and "." in below else to_wire(below))
+    return {key: (_HERE if key == "." or (len(below) == 1 and "." in below) else to_wire(below))
             for key, below in fields.items()}  # fmt: skip
 
 
@@ -160,7 +160,8 @@ def _compare(shape: Shape, old: Any, new: Any, into: _Three) -> None:
             removed["."] = _HERE
         _compare_parts(shape, old, new, into)
     elif old is _MISSING:
-        added["."] = _HERE
+        if new is not None:
+            added["."] = _HERE
     elif new is _MISSING:
         removed["."] = _HERE
     elif not same(old, new):
@@ -206,5 +207,5 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, dict):
         return all(same(value, right[key]) for key, value in left.items())
     if isinstance(left, list):
-        return all(map(same, left, right, strict=True))
+        return all(same(one, other) for one, other in zip(left, right, strict=True))
     return True

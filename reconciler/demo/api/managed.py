@@ -106,6 +106,11 @@ def ownable(fields: FieldSet) -> FieldSet:
     return {"f:metadata": meta, **result} if meta else result
 
 
+def owned(owners: Owners, fields: FieldSet) -> bool:
+    """Whether anybody owns one of these fields."""
+    return any(intersection(entry.fields, fields) for entry in owners.entries.values())
+
+
 def updated(shape: Shape, old: Body, new: Body, owners: Owners, writer: Writer, now: str) -> Owners:
     """Owners after a write that is not an apply: the writer owns what it changed, nobody what is gone."""
     comparison = Comparison(shape, old, new)
@@ -168,7 +173,8 @@ def _owners_after(
 
 def _conflict(conflicts: list[tuple[Writer, FieldSet]]) -> ApiError:
     told = sorted((_who(writer), path) for writer, both in conflicts for path in paths(both))
-    causes = [cause("FieldManagerConflict", f"conflict with {who}", path) for who, path in told]
+    by_path = sorted(told, key=lambda each: each[1])
+    causes = [cause("FieldManagerConflict", f"conflict with {who}", path) for who, path in by_path]
     if len(told) == 1:
         message = f"Apply failed with 1 conflict: conflict with {told[0][0]}: {told[0][1]}"
     else:

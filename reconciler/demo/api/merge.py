@@ -10,7 +10,7 @@ from reconciler.demo.api.shapes import ANY, Body, Shape
 
 
 def merged(shape: Shape, old: Any, new: Any) -> Any:
-    """`old` with everything that `new` says; lists keep the order of `new`, old items stay before their neighbours."""
+    """`old` with everything that `new` says; lists keep the order of `new` (see `_order`)."""
     if not (shape.atomic or shape.scalar):
         if isinstance(new, dict) and isinstance(old, dict):
             return _merged_fields(shape, old, new)
@@ -33,19 +33,30 @@ def _merged_fields(shape: Shape, old: Body, new: Body) -> Body:
 
 def _merged_items(shape: Shape, old: list[Any], new: list[Any]) -> list[Any]:
     olds, news = by_key(shape, old), by_key(shape, new)
-    waiting = [key for key in olds if key not in news]
-    order = list(olds)
-    place = {key: number for number, key in enumerate(order)}
-    result: list[Any] = []
-    for key, item in news.items():
-        if key in olds:
-            while waiting and place[waiting[0]] < place[key]:
-                result.append(olds[waiting.pop(0)])
-            result.append(merged(shape.item or ANY, olds[key], item))
-        else:
-            result.append(item)
-    result += [olds[key] for key in waiting]
+    item = shape.item or ANY
+    result = [
+        olds[key] if key not in news else merged(item, olds[key], news[key]) if key in olds else news[key]
+        for key in _order(list(olds), news)
+    ]
     return old if _identical(old, result) else result
+
+
+def _order(old: list[str], news: dict[str, Any]) -> list[str]:
+    """New items in their order; old ones that are not new stay before the next old item that is."""
+    shared = [key for key in news if key in set(old)]
+    result: list[str] = []
+    place = 0
+    for key in news:
+        while place < len(old) and old[place] != key and (old[place] not in news or old[place] not in shared[:1]):
+            if old[place] not in news:
+                result.append(old[place])
+            place += 1
+        result.append(key)
+        if key in shared[:1]:
+            del shared[0]
+        if place < len(old) and old[place] == key:
+            place += 1
+    return result + [key for key in old[place:] if key not in news]
 
 
 def pruned(shape: Shape, value: Any, last: FieldSet, owned: FieldSet) -> Any:

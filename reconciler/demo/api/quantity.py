@@ -5,6 +5,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 _FORM = re.compile(r"^([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE]|)$")
+_KIBI = 1024
 _DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
@@ -32,8 +33,8 @@ def canonical(text: str | float) -> str:
     """The spelling the API server answers with; raises ValueError."""
     value = number(text)
     suffix = re.sub(r"^[+-]?[\d.]+", "", str(text))
-    if suffix and suffix in _BINARY and abs(value) >= 1024:
-        return _spelled(value, _BINARY, 1024, 0)
+    if suffix and suffix in _BINARY and abs(value) >= _KIBI:
+        return _spelled(value, _BINARY, _KIBI, 0)
     if suffix[:1] in {"e", "E"} and suffix != "E":
         return _exponent(value)
     return _spelled(value, _DECIMAL, 1000, 3)

@@ -111,6 +111,8 @@ def built_ins() -> tuple[Resource, ...]:
         _kind("v1", "ConfigMap", "configmaps", short_names=("cm",)),
         _kind("v1", "Secret", "secrets"),
         _kind("v1", "Event", "events", short_names=("ev",)),
+        _kind("v1", "LimitRange", "limitranges", short_names=("limits",)),
+        _kind("v1", "ResourceQuota", "resourcequotas", short_names=("quota",), status=True),
         _kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", short_names=("pvc",), status=True),
         _kind("apps/v1", "Deployment", "deployments", short_names=("deploy",), **workload),
         _kind("apps/v1", "ReplicaSet", "replicasets", short_names=("rs",), **workload),

@@ -174,6 +174,10 @@ def custom(schema: Body) -> Shape:
     return shape
 
 
+_NEVER_ABSENT: Body = {"containers": None, "reportingComponent": "", "reportingInstance": ""}
+
+
 def zero(shape: Shape) -> Body:
-    """The empty value of a built-in struct, with the structs inside it that are never absent."""
-    return {name: zero(shape.fields[name]) for name in shape.zero if shape.fields[name].kind == "struct"}
+    """The empty value of a built-in struct, with what is never absent in it: what nobody owns by creating it."""
+    structs = {name: zero(shape.fields[name]) for name in shape.zero if shape.fields[name].kind == "struct"}
+    return structs | {name: value for name, value in _NEVER_ABSENT.items() if name in shape.fields}

@@ -55,7 +55,7 @@ def _reordered(shape: Shape, result: Body, change: Body) -> Body:
 def _part(shape: Shape, old: Any, new: Any, order: Any) -> Any:
     if isinstance(new, dict):
         base = old if isinstance(old, dict) else {}
-        if shape.kind == "any" or shape.kind == "map":
+        if shape.kind in {"any", "map"}:
             return _plain(shape, base, new)
         return strategic(shape, base, new)
     if isinstance(new, list):

@@ -22,6 +22,7 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _ANNOTATIONS_LIMIT = 256 * 1024
 _MAX_NAME, _MAX_LABEL = 253, 63
 _PORTS = 65535
+_GROUPS = ("initContainers", "containers")
 _PATH_NAMES = frozenset({"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"})
 
 
@@ -34,7 +35,7 @@ def _required(field: str, why: str = "") -> Cause:
 
 
 def name_problems(resource: Resource, name: str) -> Iterator[Cause]:
-    """Is this a name that an object of this kind may have?"""
+    """Why an object of this kind may not have this name."""
     if not name:
         yield _required("metadata.name", "name or generateName is required")
         return
@@ -70,8 +71,12 @@ _LABEL_1035_TOLD = (
 )
 
 
-def meta_problems(meta: Body) -> Iterator[Cause]:
-    """Labels, annotations and owners."""
+def meta_problems(meta: Body, old: Body) -> Iterator[Cause]:
+    """Labels, annotations, owners and finalizers; `old` is empty for a new object."""
+    more = [each for each in meta.get("finalizers") or () if each not in old.get("finalizers", ())]
+    if more and "deletionTimestamp" in old:
+        why = f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {more}"
+        yield cause("FieldValueForbidden", why, "metadata.finalizers")
     yield from _label_problems(meta.get("labels") or {}, "metadata.labels")
     annotations = meta.get("annotations") or {}
     for key in annotations:
@@ -113,7 +118,7 @@ def _containers(spec: Body, path: str) -> Iterator[Cause]:
     if not spec.get("containers"):
         yield _required(f"{path}.containers")
     volumes = {volume.get("name") for volume in spec.get("volumes", ())}
-    for group in ("initContainers", "containers"):
+    for group in _GROUPS:
         for number, container in enumerate(spec.get(group, ())):
             place = f"{path}.{group}[{number}]"
             for name in ("name", "image"):
@@ -162,8 +167,18 @@ def _deployment(body: Body, old: Body | None) -> Iterator[Cause]:
         yield _bad(0, "may not be 0 when `maxSurge` is 0", "spec.strategy.rollingUpdate.maxUnavailable")
 
 
-def _pod(body: Body, _old: Body | None) -> Iterator[Cause]:
+def _pod(body: Body, old: Body | None) -> Iterator[Cause]:
     yield from _containers(body["spec"], "spec")
+    if old is not None and _fixed(body["spec"]) != _fixed(old["spec"]):
+        why = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, and a few more"
+        yield cause("FieldValueForbidden", why, "spec")
+
+
+def _fixed(spec: Body) -> Body:
+    """What may not change in a pod; to be placed on a node is allowed."""
+    free = {"nodeName", "tolerations", "activeDeadlineSeconds", "terminationGracePeriodSeconds", *_GROUPS}
+    rest = {name: value for name, value in spec.items() if name not in free}
+    return rest | {group: [{**each, "image": ""} for each in spec.get(group, ())] for group in _GROUPS}
 
 
 def _job(body: Body, old: Body | None) -> Iterator[Cause]:
@@ -230,7 +245,7 @@ def _definition(body: Body, old: Body | None) -> Iterator[Cause]:
     spec, names = body["spec"], body["spec"]["names"]
     expected = f"{names.get('plural')}.{spec.get('group')}"
     if body["metadata"].get("name") != expected:
-        yield _bad(body["metadata"].get("name"), "must be spec.names.plural+\".\"+spec.group", "metadata.name")
+        yield _bad(body["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group', "metadata.name")
     for name in ("group", "scope"):
         if not spec.get(name):
             yield _required(f"spec.{name}")

@@ -20,6 +20,7 @@ from reconciler.model.objects import FIELD_MANAGER, SCALE_MANAGER, ObjectRef, Re
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_PAGE = "500"
 _AS_US = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 _FORCED = _AS_US | {"force": "true"}
 
@@ -50,6 +51,19 @@ class Objects:
     def get(self, ref: ObjectRef) -> LiveObject:
         """The object as it is; raises NotFound."""
         return summarise(self.read(ref))
+
+    def names(self, like: ObjectRef) -> frozenset[str]:
+        """Names of all objects of this kind in this namespace, anybody's."""
+        path = self._resources.path(like).rpartition("/")[0]
+        found: set[str] = set()
+        query = {"limit": _PAGE}
+        while True:
+            _, body = self._connection.request("GET", path, query=query)
+            page = orjson.loads(body)
+            found |= {item["metadata"]["name"] for item in page.get("items") or []}
+            query["continue"] = (page.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return frozenset(found)
 
     def apply(self, rendered: RenderedObject, *, force: bool = True) -> LiveObject:
         """Create or update it; returns what the server then has.

@@ -41,6 +41,10 @@ class Agenda:
             self._due[task] = due
             heapq.heappush(self._later, (due, task))
 
+    def waits(self, task: Task) -> bool:
+        """Whether a later look at it is still to come."""
+        return task in self._due
+
     def wake(self) -> None:
         """Something has arrived."""
         self._woken.set()

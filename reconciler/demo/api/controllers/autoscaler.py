@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.objects import Obj, with_condition
 from reconciler.demo.api.controllers.view import AUTOSCALERS, DEPLOYMENTS
-from reconciler.demo.api.controllers.world import MANAGER, World
-from reconciler.demo.api.resources import BUILTIN
+from reconciler.demo.api.controllers.world import World
 
+_GOT = "the HPA controller was able to get the target's current scale"
+_NOT_ZERO = "the HPA controller did not scale the workload to zero"
 _NO_METRICS = (
     "unable to get metrics for resource {name}: unable to fetch metrics from resource metrics API: "
     "the server could not find the requested resource (get pods.metrics.k8s.io)"
@@ -23,28 +24,40 @@ def reconcile(world: World, task: Task) -> None:
     autoscaler = world.view.get(AUTOSCALERS, task.namespace, task.name)
     if autoscaler is None or "deletionTimestamp" in autoscaler["metadata"]:
         return
-    spec = autoscaler["spec"]
     target = target_of(world, autoscaler)
     if target is None:
-        name = spec["scaleTargetRef"]["name"]
-        message = f'the HPA controller was unable to get the target\'s current scale: deployments.apps "{name}" not found'
+        name = autoscaler["spec"]["scaleTargetRef"]["name"]
+        message = f"the HPA controller was unable to get the target's current scale: {_missing(name)}"
         _report(world, autoscaler, 0, 0, [_row("AbleToScale", "False", "FailedGetScale", message)])
         return
     current = target["spec"].get("replicas", 1)
-    desired = max(spec.get("minReplicas", 1), min(spec["maxReplicas"], current)) if current else 0
-    got = "the HPA controller was able to get the target's current scale"
-    rows = [_row("AbleToScale", "True", "SucceededGetScale", got)]
+    desired = _inside(autoscaler["spec"], current)
     if desired != current:
-        scaled = target | {"spec": target["spec"] | {"replicas": desired}}
-        world.store.replace(BUILTIN[DEPLOYMENTS], scaled, manager=MANAGER, subresource="scale")
+        world.scale(DEPLOYMENTS, target, desired)
+    seen = (target.get("status") or {}).get("replicas", 0)
+    _report(world, autoscaler, seen, desired, _told(autoscaler["spec"], current, desired), scaled=desired != current)
+
+
+def _inside(spec: Obj, current: int) -> int:
+    """The size nearest to the current one that the bounds allow; zero stays."""
+    return int(max(spec.get("minReplicas", 1), min(spec["maxReplicas"], current))) if current else 0
+
+
+def _told(spec: Obj, current: int, desired: int) -> list[Obj]:
+    """The conditions; what it measures (nothing) is told when the size is as it should be."""
+    not_zero = _row("ScaledToZero", "False", "NotScaledToZero", _NOT_ZERO)
+    if desired != current:
         done = f"the HPA controller was able to update the target scale to {desired}"
-        rows = [_row("AbleToScale", "True", "SucceededRescale", done)]
-    elif not current:
+        return [_row("AbleToScale", "True", "SucceededRescale", done), not_zero]
+    rows = [_row("AbleToScale", "True", "SucceededGetScale", _GOT), not_zero]
+    if not current:
         why = "scaling is disabled since the replica count of the target is zero"
-        rows.append(_row("ScalingActive", "False", "ScalingDisabled", why))
-    elif spec.get("metrics"):
-        rows.append(_unmeasured(spec["metrics"][0]))
-    _report(world, autoscaler, (target.get("status") or {}).get("replicas", 0), desired, rows, current != desired)
+        return [*rows, _row("ScalingActive", "False", "ScalingDisabled", why)]
+    return [*rows, *(_unmeasured(metric) for metric in (spec.get("metrics") or ())[:1])]
+
+
+def _missing(name: str) -> str:
+    return f'deployments.apps "{name}" not found'
 
 
 def target_of(world: World, autoscaler: Obj) -> Obj | None:
@@ -66,7 +79,7 @@ def _unmeasured(metric: Obj) -> Obj:
 
 
 def _report(
-    world: World, autoscaler: Obj, current: int, desired: int, rows: Sequence[Obj], scaled: bool = False
+    world: World, autoscaler: Obj, current: int, desired: int, rows: Sequence[Obj], *, scaled: bool = False
 ) -> None:
     status = autoscaler.get("status") or {}
     conditions = [dict(row) for row in status.get("conditions") or ()]
@@ -77,5 +90,6 @@ def _report(
         body["lastScaleTime"] = world.now()
     if current:
         body["currentReplicas"] = current
-    body |= {"desiredReplicas": desired, "currentMetrics": None, "conditions": conditions}
-    world.status(AUTOSCALERS, autoscaler, {key: value for key, value in body.items() if value is not None})
+    seen = autoscaler["metadata"].get("generation", 1)
+    body |= {"observedGeneration": seen, "desiredReplicas": desired, "currentMetrics": None, "conditions": conditions}
+    world.status(AUTOSCALERS, autoscaler, body)

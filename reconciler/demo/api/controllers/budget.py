@@ -1,5 +1,7 @@
 """PodDisruptionBudgets: how many of the selected pods may go now."""
 
+from collections.abc import Mapping
+
 from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.objects import Obj, controller_of, selects, share, with_condition
 from reconciler.demo.api.controllers.replicaset import ready
@@ -40,7 +42,13 @@ def covers(budget: Obj, pod: Obj) -> bool:
     """Whether the budget counts this pod."""
     phase = (pod.get("status") or {}).get("phase")
     living = phase not in {"Succeeded", "Failed"} and "deletionTimestamp" not in pod["metadata"]
-    return living and selects(budget["spec"].get("selector"), pod["metadata"].get("labels") or {})
+    return living and may_cover(budget, pod["metadata"].get("labels") or {})
+
+
+def may_cover(budget: Obj, labels: Mapping[str, str]) -> bool:
+    """Whether the budget is about pods with these labels; one without a selector is about none."""
+    selector = budget["spec"].get("selector")
+    return selector is not None and selects(selector, labels)
 
 
 def _expected(world: World, budget: Obj, pods: list[Obj]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.bounds import Bounds
-from reconciler.demo.api.controllers.objects import Obj, controller_ref, digest, uid_of
+from reconciler.demo.api.controllers.objects import Obj, digest, uid_of
 from reconciler.demo.api.controllers.progress import report
 from reconciler.demo.api.controllers.view import DEPLOYMENTS, PODS, REPLICA_SETS
 from reconciler.demo.api.controllers.world import World
@@ -67,7 +67,7 @@ def _current(world: World, deployment: Obj) -> str:
     highest = max((_revision(each) for each in sets if each is not new), default=0)
     made = ""
     if new is None:
-        body = _replica_set(deployment, highest + 1, sum(map(_size, sets)))
+        body = _replica_set(world, deployment, highest + 1, sum(map(_size, sets)))
         world.create(REPLICA_SETS, body)
         made, number = body["metadata"]["name"], highest + 1
     else:
@@ -77,7 +77,7 @@ def _current(world: World, deployment: Obj) -> str:
     return made
 
 
-def _replica_set(deployment: Obj, number: int, others: int) -> Obj:
+def _replica_set(world: World, deployment: Obj, number: int, others: int) -> Obj:
     """A new ReplicaSet, as large as the surge allows beside `others` pods of older ones."""
     spec, meta = deployment["spec"], deployment["metadata"]
     template = spec["template"]
@@ -100,7 +100,7 @@ def _replica_set(deployment: Obj, number: int, others: int) -> Obj:
             "namespace": meta["namespace"],
             "labels": labels,
             "annotations": _annotations(deployment, number),
-            "ownerReferences": [controller_ref(deployment)],
+            "ownerReferences": [world.reference(DEPLOYMENTS, deployment)],
         },
         "spec": body,
     }
@@ -125,7 +125,7 @@ def _number(world: World, deployment: Obj, number: int) -> None:
     annotations = meta.get("annotations") or {}
     if annotations.get(REVISION) != str(number):
         changed = meta | {"annotations": annotations | {REVISION: str(number)}}
-        world.replace(DEPLOYMENTS, deployment | {"metadata": changed})
+        world.annotate(DEPLOYMENTS, deployment | {"metadata": changed})
 
 
 def _size(replica_set: Obj) -> int:

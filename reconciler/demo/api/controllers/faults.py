@@ -4,7 +4,7 @@ Modes: `crashloop` (the process ends with 1), `oom` (the kernel ends it), `image
 `notready` (it runs and its probe fails). Statuses, reasons and sentences are those of a kubelet.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from reconciler.demo.api.controllers.objects import Obj, name_of, uid_of
 
@@ -99,8 +99,3 @@ _STATES: dict[str, Callable[[Obj, Obj, int, str], Obj]] = {
     "imagepull": _not_pulled,
     "notready": _not_ready,
 }
-
-
-def sequence_of(states: Sequence[Obj]) -> int:
-    """How often the containers of a failing pod were looked at: the highest restart count."""
-    return max((int(each.get("restartCount", 0)) for each in states), default=0)

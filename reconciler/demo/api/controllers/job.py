@@ -21,7 +21,7 @@ def reconcile(world: World, task: Task) -> None:
     active = len(pods) - done - failed
     if not lost and not spec.get("suspend"):
         for _ in range(min(spec.get("parallelism", 1), wanted - done) - active):
-            world.create(PODS, _pod(job))
+            world.create(PODS, pod_of(world, JOBS, job))
         world.view.take_in()
         pods = world.view.owned(uid_of(job), PODS)
     _report(world, job, pods, complete=done >= wanted, lost=lost)
@@ -34,14 +34,6 @@ def _over(job: Obj) -> bool:
 
 def _in(pods: list[Obj], phase: str) -> int:
     return sum((pod.get("status") or {}).get("phase") == phase for pod in pods)
-
-
-def _pod(job: Obj) -> Obj:
-    pod = pod_of(job, job["spec"]["template"])
-    name = job["metadata"]["name"]
-    own = {"batch.kubernetes.io/job-name": name, "job-name": name, "batch.kubernetes.io/controller-uid": uid_of(job)}
-    meta = pod["metadata"]
-    return pod | {"metadata": meta | {"labels": (meta.get("labels") or {}) | own}}
 
 
 def _report(world: World, job: Obj, pods: list[Obj], *, complete: bool, lost: bool) -> None:

@@ -5,7 +5,6 @@ new value.
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,13 +17,8 @@ Obj = dict[str, Any]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes names of: no vowels, nothing that looks alike
 
 
-def stamp(when: datetime) -> str:
-    """A time as Kubernetes writes it: seconds, UTC."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def moment(text: str) -> datetime:
-    """The time that `stamp` wrote."""
+    """A time as Kubernetes writes it: seconds, UTC."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
@@ -39,11 +33,6 @@ def uid_of(obj: Mapping[str, Any]) -> str:
     return str(obj["metadata"]["uid"])
 
 
-def suffix() -> str:
-    """Five letters, as `generateName` appends."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(5))
-
-
 def digest(data: Any) -> str:
     """A short name for JSON data, of the letters that Kubernetes uses."""
     number = int.from_bytes(hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).digest()[:6], "big")
@@ -52,18 +41,6 @@ def digest(data: Any) -> str:
         number, index = divmod(number, len(_LETTERS))
         letters += _LETTERS[index]
     return letters
-
-
-def controller_ref(owner: Mapping[str, Any]) -> Obj:
-    """The owner reference of what `owner` controls."""
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": uid_of(owner),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -4,16 +4,16 @@ One step per look, decided from the pod's own status; `pace` seconds lie between
 in one step. Nothing runs: this is what a scheduler and a kubelet would have written.
 """
 
+import time
 from collections.abc import Callable, Mapping
 
 from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.faults import CRASHES, container_state, ended, log_lines, mode_of, warning
-from reconciler.demo.api.controllers.objects import Obj, condition_of, controller_of, uid_of, with_condition
+from reconciler.demo.api.controllers.objects import Obj, condition_of, controller_of, moment, uid_of, with_condition
 from reconciler.demo.api.controllers.view import NODES, PODS
 from reconciler.demo.api.controllers.world import KUBELET, World
-from reconciler.demo.api.resources import BUILTIN
 
-__all__ = ["log_lines", "reconcile"]
+__all__ = ["log_lines", "node_for", "reconcile"]
 
 _FIRST_RESTART = 1.0  # seconds; a kubelet waits 10, which is long to watch
 _LAST_RESTART = 64.0
@@ -22,13 +22,17 @@ _LAST_RESTART = 64.0
 def reconcile(world: World, task: Task) -> None:
     """The next step of one pod."""
     pod = world.view.get(PODS, task.namespace, task.name)
-    if pod is None or "deletionTimestamp" in pod["metadata"]:
+    if pod is None:
+        return
+    if "deletionTimestamp" in pod["metadata"]:
+        _end(world, task, pod)
+        return
+    if world.waits(task):
         return
     if not pod["spec"].get("nodeName"):
-        pod = _place(world, pod)
-        if world.pace:
-            world.later(task, world.pace)
-            return
+        _place(world, pod)
+        world.later(task, world.pace)
+        return
     status = pod.get("status") or {}
     if status.get("phase") in {"Succeeded", "Failed"}:
         return
@@ -45,7 +49,7 @@ def _step(world: World, pod: Obj) -> Callable[[World, Task, Obj], None] | None:
     if not states and world.pace:
         return _creating
     if mode:
-        return _fail
+        return None if mode == "notready" and _running(states) else _fail
     ready = condition_of(status, "Ready")
     if _is_of_job(pod):
         return _run if world.pace and not _running(states) else _complete
@@ -63,17 +67,27 @@ def _running(states: list[Obj]) -> bool:
     return bool(states) and all("running" in each["state"] for each in states)
 
 
-def _place(world: World, pod: Obj) -> Obj:
-    """Gives the pod a node, the same for the same pod."""
-    nodes = sorted(each["metadata"]["name"] for each in world.view.within(NODES, ""))
-    node = nodes[int(uid_of(pod)[:8], 16) % len(nodes)]
-    now = world.now()
-    rows = with_condition([], {"type": "PodScheduled", "status": "True"}, now)
-    placed = pod | {"spec": pod["spec"] | {"nodeName": node}}
-    world.store.replace(BUILTIN[PODS], placed, manager="kube-scheduler")
-    world.view.take_in()
-    latest = world.view.get(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"]) or placed
-    return latest | {"status": (latest.get("status") or {}) | {"phase": "Pending", "conditions": rows}}
+def node_for(world: World, uid: str) -> str:
+    """The node for a pod with this uid."""
+    nodes: list[str] = sorted(each["metadata"]["name"] for each in world.view.within(NODES, ""))
+    return nodes[int(uid[:8], 16) % len(nodes)]
+
+
+def _place(world: World, pod: Obj) -> None:
+    placed = pod | {"spec": pod["spec"] | {"nodeName": node_for(world, uid_of(pod))}}
+    world.replace(PODS, placed, "kube-scheduler")
+
+
+def _end(world: World, task: Task, pod: Obj) -> None:
+    """A pod that is told to go does so one step later; finalizers of others may hold it longer."""
+    if not pod["metadata"].get("deletionGracePeriodSeconds"):
+        return
+    asked = moment(pod["metadata"]["deletionTimestamp"]).timestamp() - pod["metadata"]["deletionGracePeriodSeconds"]
+    left = asked + world.pace - time.time()
+    if world.pace and left > 0:
+        world.later(task, left)
+    else:
+        world.delete(PODS, pod, now=True)
 
 
 def _write(world: World, pod: Obj, phase: str, states: Mapping[str, Obj], *, ready: bool, reason: str = "") -> None:
@@ -85,7 +99,12 @@ def _write(world: World, pod: Obj, phase: str, states: Mapping[str, Obj], *, rea
     if not ready and not reason:
         truth["message"] = f"containers with unready status: [{' '.join(states)}]"
     started = {"status": "True"}
-    for kind, row in (("Initialized", started), ("ContainersReady", truth), ("Ready", truth)):
+    for kind, row in (
+        ("PodScheduled", started),
+        ("Initialized", started),
+        ("ContainersReady", truth),
+        ("Ready", truth),
+    ):
         rows = with_condition(rows, {"type": kind} | row, now)
     images = {each["name"]: each["image"] for each in pod["spec"]["containers"]}
     containers = [
@@ -164,7 +183,7 @@ def _fail(world: World, task: Task, pod: Obj) -> None:
     if mode in CRASHES or not tried:
         world.warn(pod, *warning(pod))
     if mode in CRASHES:
-        world.later(task, min(_LAST_RESTART, _FIRST_RESTART * 2 ** (restarts - 1)))
+        world.later(task, min(_LAST_RESTART, _FIRST_RESTART * 2 ** min(restarts - 1, 6)))
     elif mode == "imagepull" and not tried:
         world.later(task, world.pace)
 

@@ -3,13 +3,13 @@
 Words, reasons and the moments at which they move are those of the Deployment controller of Kubernetes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.bounds import Bounds
-from reconciler.demo.api.controllers.objects import Obj, condition_of, moment, without_zeros
+from reconciler.demo.api.controllers.objects import Obj, condition_of, without_zeros
 from reconciler.demo.api.controllers.view import DEPLOYMENTS
 from reconciler.demo.api.controllers.world import World
 
@@ -65,7 +65,9 @@ def report(world: World, task: Task, deployment: Obj, sets: Sequence[Obj], new: 
     rows = _available(look, rows)
     rows = _progressing(world, look, rows)
     counts = look.counts | {"unavailableReplicas": max(0, sum(map(_size, sets)) - look.counts["availableReplicas"])}
+    ending = sum((each.get("status") or {}).get("terminatingReplicas", 0) for each in sets)
     status = {"observedGeneration": deployment["metadata"].get("generation", 1), **without_zeros(counts)}
+    status["terminatingReplicas"] = ending
     world.status(DEPLOYMENTS, deployment, status | {"conditions": rows})
     _look_again(world, task, look, rows)
 
@@ -129,7 +131,7 @@ def _progressing(world: World, look: Look, rows: list[Obj]) -> list[Obj]:
     return _moved(world, look, rows, deadline)
 
 
-def _other(look: Look, row: Obj) -> bool:
+def _other(look: Look, row: Mapping[str, Any]) -> bool:
     """Whether the condition is about another ReplicaSet than the current one."""
     return look.new is not None and f'"{look.new["metadata"]["name"]}"' not in row["message"]
 
@@ -156,8 +158,7 @@ def _left(world: World, rows: Sequence[Obj], deadline: int) -> float:
     row = next((each for each in rows if each["type"] == "Progressing"), None)
     if row is None or row["reason"] in {_DONE, "DeploymentPaused"}:
         return float("inf")
-    due = moment(row["lastUpdateTime"]) + timedelta(seconds=deadline)
-    return (due - world.store.now()).total_seconds()
+    return world.until(row["lastUpdateTime"], deadline)
 
 
 def _look_again(world: World, task: Task, look: Look, rows: Sequence[Obj]) -> None:

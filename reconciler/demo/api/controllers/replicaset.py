@@ -1,20 +1,12 @@
 """ReplicaSets: as many pods as asked for, and a count of how they are."""
 
+import secrets
 from collections.abc import Sequence
-from datetime import timedelta
 
 from reconciler.demo.api.controllers.agenda import Task
-from reconciler.demo.api.controllers.objects import (
-    Obj,
-    condition_of,
-    controller_ref,
-    is_true,
-    moment,
-    suffix,
-    uid_of,
-    without_zeros,
-)
-from reconciler.demo.api.controllers.view import PODS, REPLICA_SETS
+from reconciler.demo.api.controllers.objects import Obj, condition_of, is_true, uid_of, without_zeros
+from reconciler.demo.api.controllers.pods import node_for
+from reconciler.demo.api.controllers.view import PODS, REPLICA_SETS, Key
 from reconciler.demo.api.controllers.world import World
 
 
@@ -25,7 +17,7 @@ def reconcile(world: World, task: Task) -> None:
         return
     missing = replica_set["spec"].get("replicas", 1) - len(alive(world, replica_set))
     for _ in range(missing):
-        world.create(PODS, pod_of(replica_set, replica_set["spec"]["template"]))
+        world.create(PODS, pod_of(world, REPLICA_SETS, replica_set))
     for pod in sorted(alive(world, replica_set), key=_first_to_go)[: max(0, -missing)]:
         world.delete(PODS, pod)
     world.view.take_in()
@@ -39,21 +31,22 @@ def alive(world: World, replica_set: Obj) -> list[Obj]:
     return [p for p in pods if "deletionTimestamp" not in p["metadata"] and _phase(p) not in ended]
 
 
-def pod_of(owner: Obj, template: Obj) -> Obj:
-    """A new pod of a template, with a name of its own."""
+def pod_of(world: World, key: Key, owner: Obj) -> Obj:
+    """A new pod of an owner's template, with a name of its own; without a pace it is born on a node."""
     prefix = f"{owner['metadata']['name'][:57]}-"
+    template = owner["spec"]["template"]
     meta = template.get("metadata") or {}
+    place = {} if world.pace else {"nodeName": node_for(world, secrets.token_hex(4))}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "generateName": prefix,
-            "name": f"{prefix}{suffix()}",
             "namespace": owner["metadata"]["namespace"],
-            "ownerReferences": [controller_ref(owner)],
+            "ownerReferences": [world.reference(key, owner)],
             **{key: dict(meta[key]) for key in ("labels", "annotations") if meta.get(key)},
         },
-        "spec": template["spec"],
+        "spec": template["spec"] | place,
     }
 
 
@@ -67,8 +60,7 @@ def available_in(world: World, pod: Obj, seconds: int) -> float:
     row = condition_of(pod.get("status") or {}, "Ready")
     if row is None or row["status"] != "True":
         return float("inf")
-    due = moment(row["lastTransitionTime"]) + timedelta(seconds=seconds)
-    return max(0.0, (due - world.store.now()).total_seconds()) if seconds else 0.0
+    return max(0.0, world.until(row["lastTransitionTime"], seconds)) if seconds else 0.0
 
 
 def _phase(pod: Obj) -> str:
@@ -92,7 +84,8 @@ def _count(world: World, task: Task, replica_set: Obj) -> None:
         "readyReplicas": sum(map(ready, pods)),
         "availableReplicas": _available(wait),
     }
-    seen = {"observedGeneration": replica_set["metadata"].get("generation", 1)}
+    ending = sum("deletionTimestamp" in each["metadata"] for each in world.view.owned(uid_of(replica_set), PODS))
+    seen = {"terminatingReplicas": ending, "observedGeneration": replica_set["metadata"].get("generation", 1)}
     world.status(REPLICA_SETS, replica_set, {"replicas": len(pods), **without_zeros(counts), **seen})
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.demo.api.controllers.objects import Obj, name_of, uid_of
-from reconciler.demo.api.resources import Resource
 
 Key = tuple[str, str]  # group, plural
 Name = tuple[str, str]  # namespace, name
@@ -27,25 +26,25 @@ BUDGETS: Key = ("policy", "poddisruptionbudgets")
 
 
 class View:
-    """`take_in` applies what `note` queued and tells `changed(event, resource, object)` of each."""
+    """`take_in` applies what `note` queued and tells `changed(event, key, object)` of each."""
 
-    def __init__(self, changed: Callable[[str, Resource, Obj], None]) -> None:
+    def __init__(self, changed: Callable[[str, Key, Obj], None]) -> None:
         self._changed = changed
-        self._waiting: deque[tuple[str, Resource, Obj]] = deque()
+        self._waiting: deque[tuple[str, Key, Obj]] = deque()
         self._objects: dict[Key, dict[str, dict[str, Obj]]] = {}
         self._owned: dict[str, dict[tuple[Key, Name], Obj]] = {}
-        self._uids: set[str] = set()
+        self._alive: dict[str, tuple[Key, Name]] = {}
 
-    def note(self, event: str, resource: Resource, obj: Obj) -> None:
+    def note(self, event: str, key: Key, obj: Obj) -> None:
         """Called on any thread: one ADDED, MODIFIED or DELETED, in the order of the store."""
-        self._waiting.append((event, resource, obj))
+        self._waiting.append((event, key, obj))
 
     def take_in(self) -> None:
         """Apply what has arrived; what arrives meanwhile too."""
         while self._waiting:
-            event, resource, obj = self._waiting.popleft()
-            self._apply(event, resource.key, obj)
-            self._changed(event, resource, obj)
+            event, key, obj = self._waiting.popleft()
+            self._apply(event, key, obj)
+            self._changed(event, key, obj)
 
     def get(self, key: Key, namespace: str, name: str) -> Obj | None:
         """The object as of the last event."""
@@ -55,17 +54,25 @@ class View:
         """The objects of a kind in a namespace, in no order."""
         return list(self._objects.get(key, {}).get(namespace, {}).values())
 
-    def owned(self, uid: str, key: Key | None = None) -> list[Obj]:
-        """The objects that name this owner, of one kind or of all."""
-        return [obj for (kind, _), obj in self._owned.get(uid, {}).items() if key is None or kind == key]
+    def owned(self, uid: str, key: Key) -> list[Obj]:
+        """The objects of a kind that name this owner."""
+        return [obj for (kind, _), obj in self._owned.get(uid, {}).items() if kind == key]
 
-    def owned_names(self, uid: str) -> list[tuple[Key, Name]]:
-        """Kind and name of the objects that name this owner."""
-        return list(self._owned.get(uid, ()))
+    def dependents(self, uid: str) -> list[tuple[Key, Obj]]:
+        """The objects that name this owner, with their kinds."""
+        return [(key, obj) for (key, _), obj in self._owned.get(uid, {}).items()]
 
-    def exists(self, uid: str) -> bool:
-        """Whether an object with this uid is alive."""
-        return uid in self._uids
+    def everything(self, namespace: str) -> list[tuple[Key, Obj]]:
+        """All that is in a namespace."""
+        kinds = self._objects.items()
+        return [(key, obj) for key, spaces in kinds for obj in spaces.get(namespace, {}).values()]
+
+    def alive(self, uid: str) -> tuple[Key, Obj] | None:
+        """The object with this uid."""
+        if uid not in self._alive:
+            return None
+        key, (namespace, name) = self._alive[uid]
+        return key, self._objects[key][namespace][name]
 
     def _apply(self, event: str, key: Key, obj: Obj) -> None:
         namespace, name = name_of(obj)
@@ -76,11 +83,11 @@ class View:
             if not self._owned[uid]:
                 del self._owned[uid]
         if before is not None:
-            self._uids.discard(uid_of(before))
+            self._alive.pop(uid_of(before), None)
         if event == "DELETED":
             return
         kind[name] = obj
-        self._uids.add(uid_of(obj))
+        self._alive[uid_of(obj)] = key, (namespace, name)
         for uid in _owners(obj):
             self._owned.setdefault(uid, {})[key, (namespace, name)] = obj
 

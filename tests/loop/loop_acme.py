@@ -1,0 +1,238 @@
+"""Acme's models as blobs in memory: the sample repository, real keys, a trust file, and real signatures beside files.
+
+Not Git: a blob's id is sha1 over its bytes. Rules: `bo` may release and configure everything, `ada` may release in
+staging only, `daemon` signs records.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reconciler.digest import sha256_of
+from reconciler.documents.schema import parse
+from reconciler.loop.progress import Fleeting
+from reconciler.loop.snapshot import Index, Publication, Snapshot
+from reconciler.loop.statements import statement_of
+from reconciler.model.ids import BlobId, ReleaseKey
+from reconciler.model.release import Effective
+from reconciler.model.state import (
+    AcceptedDocument,
+    Directive,
+    ReleaseRef,
+    ReleaseStatus,
+    TargetState,
+    TargetStatus,
+    VersionHealth,
+    release_key,
+    release_ref,
+    unpack,
+)
+from reconciler.model.trustfile import TrustFile
+from reconciler.trust.keys import KeyPair, PrivateKey, generate_key, load_private_key
+from reconciler.trust.people import read_trust
+from reconciler.trust.sshsig import sign
+
+REPOSITORY = "github.com/acme/models"
+SAMPLE = Path(__file__).parents[2] / "sample-repo"
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
+LIMIT = 256 * 1024
+PROD = "releases/prod/fraud-detector.yaml"
+REVISION = "1" * 40
+
+
+def key_of(environment: str, name: str) -> ReleaseKey:
+    return release_key(ReleaseRef(repository=REPOSITORY, environment=environment, name=name))
+
+
+FRAUD = key_of("prod", "fraud-detector")
+
+
+@cache
+def pair(name: str) -> KeyPair:
+    return generate_key(name)
+
+
+@cache
+def private(name: str) -> PrivateKey:
+    return load_private_key(pair(name).private)
+
+
+def trust(**times: Mapping[str, str]) -> TrustFile:
+    """Acme's trust file; `bo={"revokedAt": …}` gives bo's key times."""
+
+    def keys(name: str) -> list[dict[str, str]]:
+        return [{"key": pair(name).public.strip(), **times.get(name, {})}]
+
+    data = {
+        "apiVersion": "reconciler.dev/v1alpha1",
+        "kind": "Trust",
+        "spec": {
+            "repository": REPOSITORY,
+            "version": 1,
+            "threshold": {"role": "owner", "count": 1},
+            "daemon": keys("daemon"),
+            "people": [
+                {"name": "ada", "roles": ["science"], "keys": keys("ada")},
+                {"name": "bo", "roles": ["owner"], "keys": keys("bo")},
+            ],
+            "allow": [
+                {"role": "science", "may": ["release"], "environments": ["staging"]},
+                {"role": "owner", "may": ["release"], "environments": ["*"]},
+                {"role": "owner", "may": ["configure"], "paths": ["**"]},
+            ],
+        },
+    }
+    return read_trust(data, path="trust.yaml")
+
+
+TRUST = trust()
+
+
+@cache
+def signature(path: str, data: bytes, by: str) -> bytes:
+    said = statement_of(REPOSITORY, path, parse(path, data), sha256_of(data))
+    return sign(private(by), said.text(), said.namespace).encode()
+
+
+@cache
+def sample_files() -> dict[str, bytes]:
+    return {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in SAMPLE.rglob("*.yaml")}
+
+
+class Repo:
+    """A work tree in memory and every blob it ever had."""
+
+    def __init__(self, *, by: str = "bo") -> None:
+        self.blobs: dict[BlobId, bytes] = {}
+        self.files: dict[str, BlobId] = {}
+        for path, data in sample_files().items():
+            self.write(path, data)
+            if by:
+                self.sign(path, by)
+
+    def write(self, path: str, data: bytes) -> None:
+        blob = BlobId(hashlib.sha1(data, usedforsecurity=False).hexdigest())
+        self.blobs[blob] = data
+        self.files[path] = blob
+
+    def text(self, path: str) -> str:
+        return self.blobs[self.files[path]].decode()
+
+    def edit(self, path: str, old: str, new: str, *, by: str = "bo") -> None:
+        """Replace one place; signed again unless `by` is empty."""
+        assert self.text(path).count(old) == 1, (path, old)
+        self.write(path, self.text(path).replace(old, new).encode())
+        if by:
+            self.sign(path, by)
+
+    def sign(self, path: str, by: str = "bo") -> None:
+        self.write(f"{path}.sig", signature(path, self.blobs[self.files[path]], by))
+
+    def remove(self, *paths: str) -> None:
+        for path in paths:
+            self.files.pop(path, None)
+            self.files.pop(f"{path}.sig", None)
+
+    def read(self, blob: BlobId) -> bytes:
+        return self.blobs[blob]
+
+    def recall(self, document: AcceptedDocument) -> bytes | None:
+        return self.blobs.get(document.blob)
+
+
+class Published:
+    """What a source does around an index: changes since last time in, and what was accepted remembered."""
+
+    def __init__(self, repo: Repo, *, trusted: TrustFile = TRUST, accepted: Mapping[str, Any] | None = None) -> None:
+        self.repo = repo
+        self.trust = trusted
+        self.accepted: dict[str, AcceptedDocument] = dict(accepted or {})
+        self.now = NOW
+        self.before: dict[str, BlobId] = {}
+        self.index = self.fresh_index()
+        self.last: Publication | None = None
+
+    def fresh_index(self) -> Index:
+        return Index(REPOSITORY, read=self.repo.read, recall=self.repo.recall, limit=LIMIT)
+
+    def publish(self, *, everything: bool = False) -> Snapshot:
+        changed: dict[str, BlobId | None] = {
+            path: self.repo.files.get(path)
+            for path in {*self.before, *self.repo.files}
+            if self.before.get(path) != self.repo.files.get(path)
+        }
+        self.last = self._publish(self.index, changed, everything=everything)
+        self.before = dict(self.repo.files)
+        self.accepted = self.last.snapshot.accepted()
+        return self.last.snapshot
+
+    def afresh(self, accepted: Mapping[str, AcceptedDocument]) -> Snapshot:
+        """The same by an index that has seen nothing: a daemon that starts again."""
+        return self._publish(self.fresh_index(), dict(self.repo.files), accepted=accepted).snapshot
+
+    def _publish(
+        self,
+        index: Index,
+        changed: Mapping[str, BlobId | None],
+        *,
+        everything: bool = False,
+        accepted: Mapping[str, AcceptedDocument] | None = None,
+    ) -> Publication:
+        return index.publish(
+            changed,
+            revision=REVISION,
+            trust=self.trust,
+            accepted=self.accepted if accepted is None else accepted,
+            rejected=(),
+            now=self.now,
+            everything=everything,
+        )
+
+
+def snapshot(repo: Repo, **more: Any) -> Snapshot:
+    return Published(repo, **more).publish()
+
+
+def target_state(
+    key: ReleaseKey, cluster: str, directive: Directive, effective: Mapping[str, str], *, acted: bool = True
+) -> TargetState:
+    """A target that carries its directive out at the low end of every size, and is healthy."""
+    versions = {
+        entry.version: VersionHealth(replicas=entry.low, ready=entry.low, wanted=entry.low, healthy=True)
+        for entry in directive.versions
+    }
+    status = TargetStatus(sequence=directive.sequence, versions=versions) if acted else TargetStatus()
+    return TargetState(
+        release=release_ref(key),
+        cluster=cluster,
+        home="home",
+        directive=directive,
+        effective={entry.version: effective[entry.version] for entry in directive.versions},
+        status=status,
+    )
+
+
+def fleeting(state: TargetState | None, *, reachable: bool = True, trouble: str = "") -> Fleeting:
+    return Fleeting(reachable=reachable, listing=False, state=state, trouble=trouble)
+
+
+def fleet(key: ReleaseKey, status: ReleaseStatus, clusters: tuple[str, ...] = ("eu-1", "us-1")) -> dict[str, Fleeting]:
+    """Clusters that have all acted on what they were told."""
+    return {
+        name: fleeting(
+            target_state(key, name, status.directives[name], status.effective) if name in status.directives else None
+        )
+        for name in clusters
+    }
+
+
+def later(minutes: int) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+def specs_of(status: ReleaseStatus) -> dict[str, Effective]:
+    """The kept specs by model version."""
+    return {spec.spec.model.version: spec for spec in map(unpack, status.effective.values())}

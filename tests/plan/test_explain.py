@@ -1,0 +1,173 @@
+"""One plan as text, Markdown and JSON."""
+
+import re
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plan_cluster import KEY, Target
+
+from reconciler.model.ids import short
+from reconciler.model.objects import ObjectRef
+from reconciler.model.plan import Action, Change, Gate, Plan
+from reconciler.model.policy import PolicyResult, PolicyVerdict
+from reconciler.plan.explain import Preview, as_data, as_markdown, as_text, escape, headline
+
+CLOSED = Gate(kind="Signature", open=False, reason="NotVerified", message="releases/prod/x.yaml is not signed")
+OPEN = Gate(kind="Reference", open=True, reason="Valid", message="")
+PASS = PolicyVerdict(name="digest-pinned", source="builtin:baseline", result=PolicyResult.PASS)
+FAIL = PolicyVerdict(name="owner", source="p.yaml", result=PolicyResult.FAIL, message="name a <team>")
+SCALE = Change(
+    action=Action.SCALE,
+    ref=ObjectRef(group="apps", version="v1", kind="Deployment", namespace="fraud", name="fraud-1"),
+    tier=2,
+    before="1",
+    after="2",
+    why="the size differs",
+)
+SAME = Change(
+    action=Action.UNCHANGED,
+    ref=ObjectRef(group="", version="v1", kind="Service", namespace="", name="s"),
+    tier=1,
+    before="",
+    after="",
+    why="",
+)
+PLAN = Plan(key=KEY, revision="1" * 40, changes=(SCALE, SAME))
+QUIET = Plan(key=KEY, revision="1" * 40, changes=(SAME,))
+
+
+def preview(**update):
+    given = {
+        "key": KEY.release,
+        "path": "releases/prod/fraud-detector.yaml",
+        "before": "1.3.0",
+        "after": "1.4.0",
+        "gates": (OPEN,),
+        "verdicts": (),
+        "plans": (),
+        "message": "",
+    }
+    return Preview(**{**given, **update})
+
+
+FULL = preview(gates=(CLOSED, OPEN), verdicts=(PASS, FAIL), plans=(PLAN, QUIET), message="1.4.0 waits.")
+
+
+def test_text():
+    assert as_text([FULL]) == (
+        "prod/fraud-detector: 1.3.0 → 1.4.0\n"
+        "  ✗ Signature: releases/prod/x.yaml is not signed\n"
+        "  ✓ Reference: open\n"
+        "  · policy digest-pinned: pass\n"
+        "  · policy owner: fail (name a <team>)\n"
+        f"  eu-1: 1 changes (plan {short(PLAN.digest)})\n"
+        "    ↕ scale Deployment fraud/fraud-1 1 → 2 (the size differs)\n"
+        f"  eu-1: nothing changes (plan {short(QUIET.digest)})\n"
+        "  1.4.0 waits."
+    )
+
+
+def test_markdown():
+    assert as_markdown([FULL]) == (
+        "### prod/fraud-detector: 1.3.0 → 1.4.0\n\n| gate | | |\n|---|---|---|\n"
+        "| Signature | ✗ | releases/prod/x.yaml is not signed |\n"
+        "| Reference | ✓ |  |\n"
+        "| policy digest-pinned | pass |  |\n"
+        "| policy owner | fail | name a &lt;team&gt; |\n"
+        "\n**eu-1**: 1 changes\n- ↕ scale Deployment fraud/fraud-1 1 → 2 (the size differs)\n"
+        "\n**eu-1**: 0 changes\n"
+        "\n1.4.0 waits."
+    )
+
+
+def test_data_is_whole_and_plain():
+    (row,) = as_data([FULL])
+    assert orjson.loads(orjson.dumps(row)) == row
+    assert (row["environment"], row["name"], row["from"], row["to"]) == ("prod", "fraud-detector", "1.3.0", "1.4.0")
+    assert [gate["open"] for gate in row["gates"]] == [False, True]
+    assert [policy["result"] for policy in row["policies"]] == ["pass", "fail"]
+    assert [cluster["digest"] for cluster in row["clusters"]] == [PLAN.digest, QUIET.digest]
+    assert row["clusters"][0]["changes"] == [
+        {
+            "action": "scale",
+            "kind": "Deployment",
+            "namespace": "fraud",
+            "name": "fraud-1",
+            "before": "1",
+            "after": "2",
+            "why": "the size differs",
+        }
+    ]
+
+
+@pytest.mark.parametrize("form", [as_text, as_markdown])
+def test_nothing_and_several(form):
+    assert form([]) == "Nothing would change."
+    assert form([preview(), preview()]).count("prod/fraud-detector") == 2
+    assert as_data([]) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("1.3.0", "1.4.0", "prod/fraud-detector: 1.3.0 → 1.4.0"),
+        ("1.3.0", "1.3.0", "prod/fraud-detector: 1.3.0"),
+        ("", "1.4.0", "prod/fraud-detector: nothing → 1.4.0"),
+        ("1.3.0", "", "prod/fraud-detector: 1.3.0 → nothing"),
+        ("", "", "prod/fraud-detector: nothing"),
+    ],
+)
+def test_headline(before, after, line):
+    assert headline(preview(before=before, after=after)) == line
+
+
+@pytest.mark.parametrize(
+    ("update", "empty"),
+    [
+        ({}, True),
+        ({"plans": (QUIET,)}, True),
+        ({"plans": (QUIET, PLAN)}, False),
+        ({"gates": (CLOSED,)}, False),
+    ],
+    ids=["no clusters", "nothing changes", "one cluster changes", "a gate is closed"],
+)
+def test_a_preview_is_empty_when_nothing_would_change_and_nothing_is_held(update, empty):
+    assert preview(**update).is_empty is empty
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain 1.4.0", "plain 1.4.0"),
+        ("<img src=x>", "&lt;img src=x&gt;"),
+        ("@team & co", "&#64;team &amp; co"),
+        ("a|b", "a\\|b"),
+        ("[x](http://e)", "\\[x\\](http://e)"),
+        ("**bold** _it_ `code` ~s~ {x} \\", "\\*\\*bold\\*\\* \\_it\\_ \\`code\\` \\~s\\~ \\{x\\} \\\\"),
+        ("two\n\nlines\tand\u2028more", "two lines and more"),
+        ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
+    ],
+)
+def test_markdown_shows_what_was_written(text, shown):
+    assert escape(text) == shown
+
+
+@given(st.text(max_size=60))
+def test_whatever_a_document_says_is_one_line_without_tags_mentions_and_table_cells(text):
+    shown = escape(text)
+    assert "\n" not in shown
+    assert not re.search(r"[<>@]", shown)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|`*_\[\]~]", shown)
+
+
+def test_a_plans_digest_is_of_what_would_change_in_its_order():
+    target = Target()
+    plan = target.decide().plan
+    assert plan.digest == target.decide().plan.digest
+    fewer = Plan(key=plan.key, revision="2" * 40, changes=(*plan.changes, SAME))
+    assert fewer.digest == plan.digest
+    assert Plan(key=plan.key, revision=plan.revision, changes=plan.changes[1:]).digest != plan.digest
+    target.turn()
+    assert target.decide().plan.is_empty
