@@ -78,7 +78,7 @@ def statement(record: Record, data: bytes) -> RecordStatement:
 
 def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:
     """Judge every record among the ledger's files (path → bytes, signatures beside them as `.sig`)."""
-    paths = {int(match["sequence"]): path for path in files if (match := _RECORD.fullmatch(path))}
+    paths = {int(match["sequence"]): path for path in sorted(files) if (match := _RECORD.fullmatch(path))}
     links: list[Link] = []
     problems = _strays(files, frozenset(paths.values()))
     previous = GENESIS
@@ -101,7 +101,7 @@ def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:
 def _strays(files: Iterable[str], paths: Collection[str]) -> list[str]:
     """One sentence for every file among the records that is neither one nor a signature of one."""
     return [
-        f"{path}: is no record, or the second one of its sequence"
+        f"{path} is not a record, or the second one of its sequence"
         for path in sorted(files)
         if path.startswith("records/") and path.removesuffix(".sig") not in paths
     ]

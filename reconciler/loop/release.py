@@ -20,7 +20,7 @@ from reconciler.loop.world import World
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey
 from reconciler.model.plan import Gate
-from reconciler.model.policy import PolicyVerdict
+from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import (
     Directive,
@@ -207,7 +207,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
     update: dict[str, object] = {
         "revision": before.revision if same else facts.snapshot.revision,
         "gates": tuple(gate for gate in judged.gates if not gate.open),
-        "verdicts": judged.verdicts,
+        "verdicts": tuple(_kept_verdict(row) for row in judged.verdicts),
         "manifest": manifest,
         "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
         "closure": closure,
@@ -222,6 +222,12 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         update={"conditions": conditions(before, after, facts.clusters, standing.notes, facts.now)}
     )
     return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
+
+
+def _kept_verdict(row: PolicyVerdict) -> PolicyVerdict:
+    """What is kept of a verdict: the values it looked at only where they explain a no."""
+    told = row.result in (PolicyResult.PASS, PolicyResult.SKIP)
+    return row.model_copy(update={"values": {}}) if told else row
 
 
 def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[str, object]:
@@ -245,7 +251,7 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         "stable": step.stable.ref if step.stable else None,
         "candidate": step.candidate.ref if step.candidate else None,
         "full": {str(name): size for name, size in sorted(step.full.items())},
-        "message": step.message,
+        "message": f"{step.stable.ref.model_version} is promoted." if step.promoted and step.stable else step.message,
         "directives": dict(sorted(told.items())),
         "history": history,
         "effective": progress.specs(known, told, history, depth),

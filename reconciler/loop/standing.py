@@ -188,12 +188,16 @@ def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], 
 
 
 def _closure(file: ReleaseFile, resolved: Resolved, snapshot: Snapshot) -> Closure:
-    """The documents that decide what runs and how it is judged, as (path or `builtin:`, blob)."""
+    """The documents that decide what runs and how it is judged, as (path or `builtin:`, blob).
+
+    A release may lie where an accepted document was that is still in force: that one is named by its place in the ledger.
+    """
     spec = resolved.effective.spec
     pairs = [(file.path, str(file.blob))]
     named = [("Environment", spec.environment), ("ServingRuntime", spec.serving.runtime)]
     named += [("Cluster", name) for name in resolved.clusters]
-    pairs += [(row.path, row.blob) for row in map(snapshot.governed.get, named) if row]
+    in_force = [row for row in map(snapshot.governed.get, named) if row]
+    pairs += [(f"accepted/{row.path}" if row.path == file.path else row.path, row.blob) for row in in_force]
     runtime = resolved.effective.runtime.id
     if runtime.startswith(BUILTIN_PREFIX):
         pairs.append((runtime, sha256_of(canonical(BUILTIN[runtime].to_data()))))

@@ -98,9 +98,8 @@ def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dic
 
 def act(seen: SeenTarget, decision: Decision, wanted: Rendering, cluster: ClusterHandle) -> ChangeSet:
     """Carry the plan out; the only place that writes to a cluster's workloads. A failed stage stops the next."""
-    announced = announce(seen, decision)
-    if announced != seen.state:
-        cluster.save(announced)
+    if not decision.plan.is_empty:  # what changes nothing needs no announcement: the report says it all
+        cluster.save(announce(seen, decision))
     objects = {rendered.ref: rendered for rendered in wanted.objects}
     results: list[Result] = []
     failed = False

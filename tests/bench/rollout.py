@@ -20,6 +20,7 @@ from reconciler.demo.stage import Stage, staged
 from reconciler.digest import sha256_of
 from reconciler.edges.kube.connect import Connection
 from reconciler.edges.kube.resources import Resources
+from reconciler.loop.bundle import bundled
 from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
 from reconciler.model.objects import RenderedObject
 from reconciler.model.state import Phase, unpack
@@ -76,10 +77,9 @@ def _prepare(stage: Stage, count: int) -> None:
     (top / "releases" / "prod").mkdir(parents=True)
     model = sha256_of(b"bench")
     owner = people.person("bo")
-    from reconciler.loop.bundle import bundled
-
     text = (bundled("sample-repo") / "releases/prod/fraud-detector.yaml").read_text()
     text = text.replace("min: 2, max: 6", "min: 1, max: 1").replace("{tier: prod}", "{region: eu}")
+    text = text.replace('cpu: "1", memory: 2Gi', "cpu: 100m, memory: 256Mi")  # they must all fit on one hollow node
     for number in range(count):
         path = f"releases/prod/model-{number}.yaml"
         (top / path).write_text(text.replace("name: fraud-detector\n", f"name: model-{number}\n", 1))

@@ -178,6 +178,18 @@ def test_the_closure_is_of_what_decides_what_runs(change, moves):
     assert after.trusted
 
 
+def test_a_release_may_lie_where_an_accepted_document_was():
+    world = Published(Repo())
+    before = stand(FRAUD, world.publish(), (), first_seen=NOW, now=NOW)
+    world.repo.write(ENVIRONMENT, world.repo.text(PROD).encode())
+    world.repo.sign(ENVIRONMENT)
+    world.repo.remove(PROD)
+    after = stand(FRAUD, world.publish(), (), first_seen=NOW, now=NOW)
+    assert after.trusted
+    assert after.closure != before.closure
+    assert after.environment == before.environment
+
+
 def test_an_untrusted_change_is_named_at_the_releases_it_would_concern():
     world = Published(Repo())
     world.publish()

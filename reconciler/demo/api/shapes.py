@@ -83,7 +83,7 @@ def _type(name: str) -> Shape:
     shape = _TYPES[name] = Shape("struct")  # before its fields: types contain themselves
     shape.atomic = entry.get("atomic", False)
     shape.fields = {field: _coded(code) for field, code in entry["fields"].items()}
-    shape.defaults = {field: value for field, value in entry.get("defaults", {}).items() if value not in ({}, "", 0)}
+    shape.defaults = {field: value for field, value in entry.get("defaults", {}).items() if value != {}}
     shape.zero = tuple(field for field, value in entry.get("defaults", {}).items() if value == {})
     for part in shape.fields.values():
         _finish(part)
