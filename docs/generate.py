@@ -1,13 +1,14 @@
+# noqa: INP001  # a script beside the pages it writes, not a package
 """Writes the generated parts of `reference.md`: fields, settings, commands, policy variables and metrics.
 
-Not the prose between them, which stays as people wrote it. Rules: what a model, a command or a table of the program says
-about itself is not written a second time; `meanings.yaml` has only what they do not say. Run it after a change:
+Not the prose between them, which stays as people wrote it. Rules: what a model, a command or a table of the program
+says about itself is not written a second time; `meanings.yaml` has only what they do not say. Run it after a change:
 `python docs/generate.py`; with `--check` it only says (by its exit code) whether something would change.
 """
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -143,7 +144,9 @@ def _scalar(value: Any) -> str:
 
 def _documents() -> str:
     common = [row for row in fields("Cluster") if row.path in EVERY and row.path != "kind"]
-    kinds = Field(path="kind", type=", ".join(f"`{kind}`" for kind in sorted(KINDS)), default="required", meaning="")
+    kinds = Field(
+        path="kind", type=", ".join(f"`{kind}`" for kind in sorted(KINDS)), default="required", meaning="What it is."
+    )
     parts = [f"### Every document\n\n{_field_table([kinds, *common])}"]
     for kind in sorted(KINDS):
         about = " ".join(str(json_schema(kind)["description"]).split())
@@ -205,7 +208,7 @@ def _flags(parameter: Any) -> str:
         return f"`{_name(parameter)}`"
     spelled = sorted(_spellings(parameter), key=len)
     metavar = "" if parameter.is_flag else f" {parameter.metavar or _value(parameter)}"
-    return ", ".join(f"`{text}`" for text in spelled[:-1] + [f"{spelled[-1]}{metavar}"])
+    return ", ".join(f"`{text}`" for text in [*spelled[:-1], f"{spelled[-1]}{metavar}"])
 
 
 def _value(parameter: Any) -> str:
@@ -256,7 +259,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 """What stands between the markers, by their names."""
 
 
-def table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; a `|` in a cell is escaped."""
     lines = [headers, tuple("---" for _ in headers), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
@@ -275,7 +278,7 @@ def generated(text: str) -> str:
 
 
 def main(*, check: bool) -> int:
-    """Write the generated parts of reference.md; with `check` write nothing and return 1 when something would change."""
+    """Write the generated parts; with `check` write nothing and return 1 when something would change."""
     before = REFERENCE.read_text(encoding="utf-8")
     after = generated(before)
     if check:

@@ -130,6 +130,7 @@ class Stage:
     ) -> float:
         """Wait until `holds`; returns how many seconds it took. Raises Refused with `what` when it never does."""
         began = time.monotonic()
+        self.told = self._message(telling)
         while time.monotonic() - began < seconds:
             try:
                 if holds():
@@ -144,11 +145,14 @@ class Stage:
         raise Refused(f"after {seconds:.0f} s it is still not so that {what}")
 
     def _tell(self, release: str) -> None:
-        environment, _, name = release.partition("/")
-        message = self.status(environment, name).message
+        message = self._message(release)
         if message and message != self.told:
             self.told = message
             self.progress(message)
+
+    def _message(self, release: str) -> str:
+        environment, _, name = release.partition("/")
+        return self.status(environment, name).message if name else ""
 
 
 @contextlib.contextmanager

@@ -19,9 +19,8 @@ def signature_gate(path: str, verification: Verification) -> Gate:
     """Whether the people whom the trust file asks for signed this very manifest."""
     if verification.verified:
         return Gate(kind="Signature", open=True, reason="Verified", message=f"{path} is {verification.sentence}")
-    missing = f"{_count(verification.missing, 'signature')} missing"
-    why = f" ({verification.sentence})" if verification.sentence else ""
-    message = f"{path} is not verified: {missing}{why}; somebody who may release it runs: reconciler sign {path}"
+    why = verification.sentence or f"{_count(verification.missing, 'signature')} missing"
+    message = f"{path} is not verified: {why}; somebody who may release it runs: reconciler sign {path}"
     return Gate(kind="Signature", open=False, reason="NotVerified", message=message)
 
 

@@ -190,7 +190,7 @@ def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], 
 def _closure(file: ReleaseFile, resolved: Resolved, snapshot: Snapshot) -> Closure:
     """The documents that decide what runs and how it is judged, as (path or `builtin:`, blob).
 
-    A release may lie where an accepted document was that is still in force: that one is named by its place in the ledger.
+    A release may lie where an accepted document was that is still in force: the latter goes by its place in the ledger.
     """
     spec = resolved.effective.spec
     pairs = [(file.path, str(file.blob))]

@@ -110,7 +110,7 @@ def _readable(statement: Statement, blocks: bytes, trust: TrustFile) -> list[Sig
         return [f"the trust file is about {trust.spec.repository} and can vouch for nothing in {statement.repository}"]
     found = read_signatures(blocks)
     if not found:
-        return [f"{statement.subject} is not signed: there is no signature beside it; add one with `reconciler sign`"]
+        return [f"{statement.subject} is not signed: there is no signature beside it"]
     return [_unreadable(one) if isinstance(one, Unreadable) else one for one in found]
 
 
@@ -166,7 +166,7 @@ def _unproven(who: str, signature: Signature, statement: Statement) -> str:
         return f"{who} with a hardware token that does not say its owner touched it"
     return (
         f"{who}, but not for {statement.subject} as it is now: most likely the signature was made for another place "
-        "or for an earlier version of the file; sign it again"
+        "or for an earlier version of the file"
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
 
 from api_server import MERGE, ApiServer, Kubeconfig
-from contract_samples import apps, budget, deployment, deployments, pods
+from contract_samples import apps, autoscaler, budget, deployment, deployments, pods
 
 from reconciler.demo.api import Cluster, serve
 
@@ -200,10 +200,31 @@ def test_a_pod_is_available_after_it_was_ready_long_enough(embedded, namespace):
     embedded.eventually(path, lambda each: each["status"].get("availableReplicas") == 1)
 
 
+def test_without_a_node_a_pod_waits_and_says_why(paced):
+    for node in paced.get("/api/v1/nodes")["items"]:
+        paced.ok("DELETE", f"/api/v1/nodes/{node['metadata']['name']}")
+    namespace = paced.namespace()
+    start(paced, namespace, "d", replicas=1)
+    found = paced.eventually(
+        pods(namespace), lambda each: each["items"] and each["items"][0]["status"].get("conditions")
+    )
+    (row,) = found["items"][0]["status"]["conditions"]
+    assert (row["type"], row["status"], row["reason"]) == ("PodScheduled", "False", "Unschedulable")
+    meta = {"name": "new", "labels": {"kubernetes.io/hostname": "new"}}
+    paced.ok("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": meta})
+    paced.eventually(deployments(namespace, "d"), ready(1))
+
+
 def test_many_deployments_become_ready_together(embedded, namespace):
-    """Two hundred of two pods each; how long it takes is measured in the benchmarks and not here."""
+    """Two hundred with two pods, a budget and an autoscaler each; how long that takes is not asserted here."""
     for number in range(200):
-        start(embedded, namespace, f"d{number}", replicas=2)
+        name = f"d{number}"
+        start(embedded, namespace, name, replicas=1)
+        embedded.ok(
+            "POST", f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets", budget(name, minAvailable=1)
+        )
+        autoscalers = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
+        embedded.ok("POST", autoscalers, autoscaler(name, 2, 3))
 
     def all_ready(found):
         return sum(each.get("status", {}).get("readyReplicas", 0) for each in found["items"]) == 400

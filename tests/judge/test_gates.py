@@ -30,7 +30,7 @@ REMOVAL = "removals/prod/fraud-detector.sig"
             False,
             "NotVerified",
             (
-                f"{PATH} is not verified: 1 signature missing ({PATH}.sig is missing); "
+                f"{PATH} is not verified: {PATH}.sig is missing; "
                 f"somebody who may release it runs: reconciler sign {PATH}"
             ),
         ),
@@ -39,8 +39,8 @@ REMOVAL = "removals/prod/fraud-detector.sig"
             False,
             "NotVerified",
             (
-                f"{PATH} is not verified: 1 signature missing (1 of 2 people signed; signed by bo (SHA256:Q1); "
-                "the signature of eve is by a key that nobody trusts); "
+                f"{PATH} is not verified: 1 of 2 people signed; signed by bo (SHA256:Q1); "
+                "the signature of eve is by a key that nobody trusts; "
                 f"somebody who may release it runs: reconciler sign {PATH}"
             ),
         ),
@@ -49,7 +49,7 @@ REMOVAL = "removals/prod/fraud-detector.sig"
             False,
             "NotVerified",
             (
-                f"{PATH} is not verified: 2 signatures missing (0 of 2 people signed); "
+                f"{PATH} is not verified: 0 of 2 people signed; "
                 f"somebody who may release it runs: reconciler sign {PATH}"
             ),
         ),

@@ -115,8 +115,7 @@ CASES = {
     "a file without a signature": (
         lambda _: b"",
         (
-            "release fraud-detector in prod of github.com/acme/models is not signed: there is no signature beside it; "
-            "add one with `reconciler sign`"
+            "release fraud-detector in prod of github.com/acme/models is not signed: there is no signature beside it"
         ),
     ),
     "a file that is not a signature": (
@@ -206,7 +205,7 @@ def test_a_signature_copied_to_another_release_environment_repository_or_text_is
         (
             f"signed by bo ({fleet.fingerprint('bo')}), but not for release fraud-detector in prod of "
             "github.com/acme/models as it is now: most likely the signature was made for another place or for "
-            "an earlier version of the file; sign it again"
+            "an earlier version of the file"
         ),
     )
     assert not verdict.verified

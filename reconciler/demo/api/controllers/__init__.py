@@ -22,6 +22,7 @@ from reconciler.demo.api.controllers import (
     replicaset,
 )
 from reconciler.demo.api.controllers.agenda import Agenda, Task
+from reconciler.demo.api.controllers.interest import Interest
 from reconciler.demo.api.controllers.objects import Obj, controller_of, name_of, uid_of
 from reconciler.demo.api.controllers.view import (
     AUTOSCALERS,
@@ -67,6 +68,7 @@ class Controllers:
         self._objects = objects
         self._agenda = Agenda()
         self._view = View(self._changed)
+        self._interest = Interest()
         agenda = self._agenda
         self._world = World(objects=objects, view=self._view, later=agenda.later, waits=agenda.waits, pace=pace)
         self._thread = threading.Thread(target=self._run, name="controllers", daemon=True)
@@ -118,6 +120,7 @@ class Controllers:
 
     def _changed(self, event: str, key: Key, obj: Obj) -> None:
         """Puts on the agenda what an object's change concerns: itself, its owners, and who counts it."""
+        self._interest.learn(event, key, obj)
         namespace, name = name_of(obj)
         if key in _WATCHED and event != "DELETED":
             self._add(key, namespace, name)
@@ -141,16 +144,13 @@ class Controllers:
 
     def _counted(self, key: Key, obj: Obj) -> None:
         """Who counts or scales this object."""
-        namespace, name = name_of(obj)
         if key == DEPLOYMENTS:
-            for each in self._view.within(AUTOSCALERS, namespace):
-                if each["spec"]["scaleTargetRef"]["name"] == name:
-                    self._add(AUTOSCALERS, *name_of(each))
+            for name in self._interest.autoscalers(obj):
+                self._add(AUTOSCALERS, *name)
         if key in {DEPLOYMENTS, PODS}:
-            labels = obj if key == PODS else obj["spec"]["template"]
-            for each in self._view.within(BUDGETS, namespace):
-                if budget.may_cover(each, labels["metadata"].get("labels") or {}):
-                    self._add(BUDGETS, *name_of(each))
+            labels = (obj if key == PODS else obj["spec"]["template"])["metadata"].get("labels") or {}
+            for name in self._interest.budgets(obj["metadata"]["namespace"], labels):
+                self._add(BUDGETS, *name)
 
 
 _CONTROLLERS: Mapping[str, Key] = MappingProxyType({"Deployment": DEPLOYMENTS, "ReplicaSet": REPLICA_SETS, "Job": JOBS})

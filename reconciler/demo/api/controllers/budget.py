@@ -1,12 +1,11 @@
 """PodDisruptionBudgets: how many of the selected pods may go now."""
 
-from collections.abc import Mapping
-
 from reconciler.demo.api.controllers.agenda import Task
-from reconciler.demo.api.controllers.objects import Obj, controller_of, selects, share, with_condition
+from reconciler.demo.api.controllers.objects import Obj, controller_of, share, with_condition
 from reconciler.demo.api.controllers.replicaset import ready
 from reconciler.demo.api.controllers.view import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS
 from reconciler.demo.api.controllers.world import World
+from reconciler.demo.api.selectors import labels_match, of_object
 
 
 def reconcile(world: World, task: Task) -> None:
@@ -14,7 +13,7 @@ def reconcile(world: World, task: Task) -> None:
     budget = world.view.get(BUDGETS, task.namespace, task.name)
     if budget is None or "deletionTimestamp" in budget["metadata"]:
         return
-    pods = [pod for pod in world.view.within(PODS, task.namespace) if covers(budget, pod)]
+    pods = _counted(world, budget)
     expected = _expected(world, budget, pods)
     least = _least(budget["spec"], expected)
     healthy = sum(map(ready, pods))
@@ -38,17 +37,19 @@ def reconcile(world: World, task: Task) -> None:
     world.status(BUDGETS, budget, status)
 
 
-def covers(budget: Obj, pod: Obj) -> bool:
-    """Whether the budget counts this pod."""
-    phase = (pod.get("status") or {}).get("phase")
-    living = phase not in {"Succeeded", "Failed"} and "deletionTimestamp" not in pod["metadata"]
-    return living and may_cover(budget, pod["metadata"].get("labels") or {})
-
-
-def may_cover(budget: Obj, labels: Mapping[str, str]) -> bool:
-    """Whether the budget is about pods with these labels; one without a selector is about none."""
+def _counted(world: World, budget: Obj) -> list[Obj]:
+    """The pods of the budget that have not ended and are not ending; without a selector there are none."""
     selector = budget["spec"].get("selector")
-    return selector is not None and selects(selector, labels)
+    if selector is None:
+        return []
+    wanted = of_object(selector)
+    pods = world.view.within(PODS, budget["metadata"]["namespace"])
+    return [pod for pod in pods if labels_match(wanted, pod["metadata"].get("labels") or {}) and _living(pod)]
+
+
+def _living(pod: Obj) -> bool:
+    phase = (pod.get("status") or {}).get("phase")
+    return phase not in {"Succeeded", "Failed"} and "deletionTimestamp" not in pod["metadata"]
 
 
 def _expected(world: World, budget: Obj, pods: list[Obj]) -> int:

@@ -11,8 +11,6 @@ from typing import Any
 
 import orjson
 
-from reconciler.demo.api.selectors import labels_match, of_object
-
 Obj = dict[str, Any]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes names of: no vowels, nothing that looks alike
 
@@ -67,11 +65,6 @@ def with_condition(conditions: Sequence[Obj], new: Obj, now: str) -> list[Obj]:
     if old is None:
         return [*conditions, row]
     return [row if each is old else each for each in conditions]
-
-
-def selects(selector: Obj | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector selects these labels; an empty one selects everything."""
-    return labels_match(of_object(selector), labels)
 
 
 def share(value: int | str | None, total: int, *, up: bool) -> int:

@@ -11,12 +11,14 @@ from reconciler.demo.api.controllers.agenda import Task
 from reconciler.demo.api.controllers.faults import CRASHES, container_state, ended, log_lines, mode_of, warning
 from reconciler.demo.api.controllers.objects import Obj, condition_of, controller_of, moment, uid_of, with_condition
 from reconciler.demo.api.controllers.view import NODES, PODS
-from reconciler.demo.api.controllers.world import KUBELET, World
+from reconciler.demo.api.controllers.world import KUBELET, SCHEDULER, World
 
 __all__ = ["log_lines", "node_for", "reconcile"]
 
 _FIRST_RESTART = 1.0  # seconds; a kubelet waits 10, which is long to watch
 _LAST_RESTART = 64.0
+_NODES_AGAIN = 1.0
+_NO_NODES = "no nodes available to schedule pods"
 
 
 def reconcile(world: World, task: Task) -> None:
@@ -30,8 +32,7 @@ def reconcile(world: World, task: Task) -> None:
     if world.waits(task):
         return
     if not pod["spec"].get("nodeName"):
-        _place(world, pod)
-        world.later(task, world.pace)
+        _place(world, task, pod)
         return
     status = pod.get("status") or {}
     if status.get("phase") in {"Succeeded", "Failed"}:
@@ -68,14 +69,22 @@ def _running(states: list[Obj]) -> bool:
 
 
 def node_for(world: World, uid: str) -> str:
-    """The node for a pod with this uid."""
+    """The node for a pod with this uid; empty when there is none."""
     nodes: list[str] = sorted(each["metadata"]["name"] for each in world.view.within(NODES, ""))
-    return nodes[int(uid[:8], 16) % len(nodes)]
+    return nodes[int(uid[:8], 16) % len(nodes)] if nodes else ""
 
 
-def _place(world: World, pod: Obj) -> None:
-    placed = pod | {"spec": pod["spec"] | {"nodeName": node_for(world, uid_of(pod))}}
-    world.replace(PODS, placed, "kube-scheduler")
+def _place(world: World, task: Task, pod: Obj) -> None:
+    node = node_for(world, uid_of(pod))
+    if node:
+        world.replace(PODS, pod | {"spec": pod["spec"] | {"nodeName": node}}, SCHEDULER)
+        world.later(task, world.pace)
+        return
+    row = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": _NO_NODES}
+    status = pod.get("status") or {}
+    rows = with_condition(status.get("conditions") or (), row, world.now())
+    world.status(PODS, pod, status | {"conditions": rows}, SCHEDULER)
+    world.later(task, _NODES_AGAIN)
 
 
 def _end(world: World, task: Task, pod: Obj) -> None:

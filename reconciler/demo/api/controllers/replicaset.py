@@ -36,7 +36,7 @@ def pod_of(world: World, key: Key, owner: Obj) -> Obj:
     prefix = f"{owner['metadata']['name'][:57]}-"
     template = owner["spec"]["template"]
     meta = template.get("metadata") or {}
-    place = {} if world.pace else {"nodeName": node_for(world, secrets.token_hex(4))}
+    node = "" if world.pace else node_for(world, secrets.token_hex(4))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -46,7 +46,7 @@ def pod_of(world: World, key: Key, owner: Obj) -> Obj:
             "ownerReferences": [world.reference(key, owner)],
             **{key: dict(meta[key]) for key in ("labels", "annotations") if meta.get(key)},
         },
-        "spec": template["spec"] | place,
+        "spec": template["spec"] | ({"nodeName": node} if node else {}),
     }
 
 

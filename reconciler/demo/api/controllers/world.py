@@ -18,6 +18,7 @@ from reconciler.demo.api.resources import Resource
 
 MANAGER = "kube-controller-manager"
 KUBELET = "kubelet"
+SCHEDULER = "kube-scheduler"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
