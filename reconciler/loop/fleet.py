@@ -90,7 +90,6 @@ class ClusterHandle:
         """Stop watching; requests in flight end by their own timeouts."""
         self._closed.set()
         self.cache.stop()
-        self.objects.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.connection.close()
 
@@ -134,17 +133,19 @@ class ClusterHandle:
         names = {change.ref for change in plan.changes if change.action is Action.CREATE}
         fixed = sorted(ref for ref in names if ref.name == seen.key.release.name or ref.kind == "ServiceAccount")
         for ref in fixed:
-            if self._names.taken(ref) and self._is_foreign(ref, seen.owner):
+            known = seen.inventory.get(ref)
+            if self._names.taken(ref) and self._is_foreign(ref, seen.owner, known.uid if known else ""):
                 raise Stalled(
                     f"{ref} on {self.key[1]} was not made by us; delete it or rename the release", reason="NotOurs"
                 )
 
-    def _is_foreign(self, ref: ObjectRef, owner: str) -> bool:
-        """Ask for the object itself: a list of names may be old."""
+    def _is_foreign(self, ref: ObjectRef, owner: str, ours: str) -> bool:
+        """Ask for the object itself: a list of names may be old. One with the UID `ours` only lost our label."""
         try:
-            return foreign(self.objects.get(ref), owner)
+            live = self.objects.get(ref)
         except NotFound:
             return False
+        return live.uid != ours and foreign(live, owner)
 
     def in_flight(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """Run small tasks side by side; their results in order. Raises the first error."""

@@ -68,6 +68,16 @@ class Home:
         self.cache.releases.observe(written)
         return written
 
+    def forget_release(self, key: ReleaseKey) -> None:
+        """Delete one release's state, as it was read; raises Retry when somebody wrote in between."""
+        stored = self.release(key)
+        if stored is None:
+            return
+        try:
+            self._releases.delete(stored)
+        except (Conflict, NotFound) as error:
+            raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
+
     def repository(self, name: RepositoryName) -> Stored[RepositoryState] | None:
         """One repository's state."""
         return next((row for row in self.cache.repositories.by_name.values() if row.value.repository == name), None)

@@ -126,7 +126,10 @@ class Ledger:
             document = link.record.detail.get("accepted")
             path = link.record.detail.get("path")
             if link.record.kind == "Accepted" and isinstance(path, str):
-                found[path] = AcceptedDocument.from_data(document)
+                accepted = AcceptedDocument.from_data(document)
+                # A document that moved to another path left its old one.
+                found = {at: row for at, row in found.items() if (row.kind, row.name) != (accepted.kind, accepted.name)}
+                found[path] = accepted
         return found
 
     def revision(self) -> Revision | None:

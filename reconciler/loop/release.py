@@ -15,7 +15,7 @@ from reconciler.loop import progress
 from reconciler.loop.announce import announce, conditions, records
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
-from reconciler.loop.standing import Standing, questions, stand
+from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.world import World
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey
@@ -53,6 +53,12 @@ class ReleaseFacts:
     now: datetime
 
     @property
+    def ended(self) -> bool:
+        """True for a release that left the trunk and never ran anywhere: nothing is left to be held."""
+        here = any(row.state for row in self.clusters.values())
+        return self.key not in self.snapshot.releases and not self.status.directives and not here
+
+    @property
     def running(self) -> Effective | None:
         """The effective spec of what is stable."""
         packed = self.status.effective.get(self.status.stable.version) if self.status.stable else None
@@ -66,6 +72,7 @@ class Judged:
     standing: Standing
     verdicts: tuple[PolicyVerdict, ...]
     gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
 
     @property
     def open(self) -> bool:
@@ -86,6 +93,9 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     """One pass over one release; returns in how many seconds to look again, or None to wait for an event."""
     facts = gather(key, world)
     if facts is None:
+        return None
+    if facts.ended:
+        world.forget_release(key)
         return None
     judged = judge(facts, verify(facts), world)
     steered = steer(facts, judged)
@@ -147,20 +157,26 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
     )
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
     gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
-    return Judged(standing=standing, verdicts=verdicts, gates=gates)
+    notes = (*standing.notes, *misspelt(standing, facts.snapshot, world.bundle))
+    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes)
 
 
 def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
-    """A closed gate when a running release asks for another namespace: that would end it where it runs."""
+    """Closed gates when a running release asks to end where it runs: in its namespace, or on a cluster."""
     if standing.resolved is None or facts.running is None or standing.file is None:
         return ()
+    path = standing.file.path
+    gates = []
     old, new = facts.running.spec.targets.namespace, standing.resolved.effective.spec.targets.namespace
-    if old == new:
-        return ()
-    message = (
-        f"{standing.file.path}: it runs in namespace {old} and cannot move to {new}; release it under another name"
-    )
-    return (Gate(kind="Reference", open=False, reason="NamespaceChanged", message=message),)
+    if old != new:
+        message = f"{path}: it runs in namespace {old} and cannot move to {new}; release it under another name"
+        gates.append(Gate(kind="Removal", open=False, reason="NamespaceChanged", message=message))
+    left = sorted(set(facts.status.directives) - set(standing.resolved.clusters))
+    if left:
+        where = " and ".join(left)
+        message = f"{path} no longer selects {where}, which keeps serving; select it again until its removal is signed"
+        gates.append(Gate(kind="Removal", open=False, reason="RemovalNotSigned", message=message))
+    return tuple(gates)
 
 
 def _object_counts(facts: ReleaseFacts, standing: Standing, world: World) -> dict[str, int]:
@@ -190,7 +206,8 @@ def steer(facts: ReleaseFacts, judged: Judged) -> Steered | None:
         return None
     resolved = standing.resolved
     clusters = resolved.clusters if resolved else tuple(ClusterName(name) for name in facts.status.directives)
-    strategy = resolved.effective.spec.rollout.strategy if resolved else "rolling"
+    effective = resolved.effective if resolved else unpack(facts.status.effective[asked.runnable.version])
+    strategy = effective.spec.rollout.strategy
     depth = standing.environment.spec.rollback.depth if standing.environment else len(facts.status.history)
     view = progress.situation(
         facts.status, asked, strategy=strategy, clusters=clusters, seen=facts.clusters, depth=depth
@@ -218,9 +235,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
     if steered:
         update |= _progressed(facts, judged, steered)
     after = before.model_copy(update=update)
-    after = after.model_copy(
-        update={"conditions": conditions(before, after, facts.clusters, standing.notes, facts.now)}
-    )
+    after = after.model_copy(update={"conditions": conditions(before, after, facts.clusters, judged.notes, facts.now)})
     return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
 
 

@@ -7,7 +7,7 @@ truth; everything else (watchdog, webhooks) only says *look now*.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from reconciler.digest import sha256_of
 from reconciler.documents.load import load
 from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
-from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Unreachable
+from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Stalled, Unreachable
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
 from reconciler.model.facts import CommitFact
-from reconciler.model.ids import BlobId, RepositoryName, Revision
+from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
 from reconciler.model.plan import Condition, condition
 from reconciler.model.record import OutboxEntry, Record
 from reconciler.model.state import AcceptedDocument, RepositoryState, RepositoryStatus
@@ -86,6 +86,7 @@ class Source:
         self._log = log
         self._polling = threading.Lock()
         self._walked: TreeSnapshot | None = None
+        self._unpublished: frozenset[ReleaseKey] = frozenset()  # affected by snapshots that could not be written down
         self._loaded = False
         self._limit = limit
         self._index = Index(repository, read=mirror.trees.read, recall=self._recall, limit=limit)
@@ -117,18 +118,27 @@ class Source:
             if not self._loaded:
                 self._ledger.load()
                 self._loaded = True
-            trust_changed = self._reread_trust()
+            self._reread_trust()
             status = self._status()
             accepted = Revision(status.revision) if status.revision else self._ledger.revision()
             found = self.mirror.poll(accepted, self._start)
             if isinstance(found, Missing | Rewritten | NotFromStart):
                 return self._refuse(status, found)
-            revision = self._revision(found)
-            if self._walked is None or self._walked.revision != revision or trust_changed:
-                self._accept(revision, status, everything=trust_changed)
-                return "moved"
-            self._mark(status, synced=True, reason="Synced", message="")
-            return "unchanged"
+            try:
+                return self._take(self._revision(found), status)
+            except Stalled as error:
+                self._mark(status, synced=False, reason=error.reason, message=error.message)
+                return error.reason
+
+    def _take(self, revision: Revision, status: RepositoryStatus) -> str:
+        """Publish what is new: another revision, or the same one judged with another trust file."""
+        shown = self.snapshot
+        trust_changed = shown is not None and shown.trust is not self._trust.file
+        if shown is None or shown.revision != revision or trust_changed:
+            self._accept(revision, status, everything=trust_changed)
+            return "moved"
+        self._mark(status, synced=True, reason="Synced", message="")
+        return "unchanged"
 
     def peek(self, revision: str, *, files: Mapping[str, BlobId] | None = None, read: Read | None = None) -> Snapshot:
         """Show a state of the trunk without accepting it: `files`, or a commit (empty: what the branch is now)."""
@@ -160,16 +170,15 @@ class Source:
         revision: Revision = getattr(found, "new", None) or found.revision
         return revision
 
-    def _reread_trust(self) -> bool:
+    def _reread_trust(self) -> None:
         """Take over a trust file that changed; one that does not read leaves the last in force."""
         try:
             trust = read_trust_file(self._trust_path, self.repository)
         except Misused as error:
             self._log.error("trust file not taken over", repository=self.repository, error=error.message)
-            return False
-        changed = trust.digest != self._trust.digest
-        self._trust = trust
-        return changed
+            return
+        if trust.digest != self._trust.digest:
+            self._trust = trust
 
     def _status(self) -> RepositoryStatus:
         """What was accepted before: from the home cluster, or from the ledger where that is lost."""
@@ -192,7 +201,10 @@ class Source:
             everything=everything,
         )
         self._walked = walked
+        self._unpublished |= publication.affected
         self._remember(publication.snapshot, status)
+        publication = replace(publication, affected=self._unpublished)
+        self._unpublished = frozenset()
         self.snapshot = publication.snapshot
         self._log.info(
             "trunk accepted",

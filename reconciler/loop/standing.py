@@ -12,7 +12,7 @@ from reconciler.digest import closure_of, sha256_of
 from reconciler.documents.resolve import Resolved, resolve, runtimes_of
 from reconciler.errors import Invalid
 from reconciler.judge.gates import invalid_gate, signature_gate
-from reconciler.judge.question import Asked, LoadedPolicy, ask, own_policy
+from reconciler.judge.question import Asked, LoadedPolicy, ask, misnamed, own_policy
 from reconciler.judge.variables import Facts
 from reconciler.loop.governing import Governed
 from reconciler.loop.snapshot import ReleaseFile, Snapshot
@@ -119,6 +119,15 @@ def questions(
         now=now,
     )
     return ask(facts, bundle, own)
+
+
+def misspelt(standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPolicy]) -> tuple[str, ...]:
+    """What the environment's `policies.off` and `policies.params` name that is not there."""
+    if standing.environment is None:
+        return ()
+    own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
+    name = standing.environment.name
+    return tuple(f"environment {name}: {sentence}" for sentence in misnamed(standing.environment, bundle, own))
 
 
 def operation(standing: Standing, running: Effective | None) -> Operation:

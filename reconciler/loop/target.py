@@ -24,7 +24,6 @@ from reconciler.plan.seen import SeenTarget
 
 EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
 EXPLAIN_AGAIN = 15.0  # seconds between two such questions
-STALLED_AGAIN = 60.0  # seconds; most stalls end with an event, the rest is looked at this often
 
 
 def reconcile_target(key: TargetKey, world: World) -> float | None:
@@ -38,8 +37,9 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
         decision = decide(seen, compare(wanted, seen))
         cluster.refuse_foreign(seen, decision.plan)
     except Stalled as error:
-        cluster.save(stalled(seen, error))
-        return STALLED_AGAIN
+        if seen.state is None or seen.state.home == seen.home:  # what is another home's stays untouched
+            cluster.save(stalled(seen, error))
+        raise
     done = act(seen, decision, wanted, cluster)
     return report(seen, decision, done, wanted, cluster)
 

@@ -134,6 +134,10 @@ class World:
         self.home.save_release(state)
         self._written[state.key] = self.now()
 
+    def forget_release(self, key: ReleaseKey) -> None:
+        """Delete the state of a release that never ran and that nobody asks for any more."""
+        self.home.forget_release(key)
+
     def wrote(self, key: ReleaseKey, seconds: float) -> bool:
         """True when this release's state was written within the last `seconds`."""
         at = self._written.get(key)

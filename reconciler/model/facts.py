@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.ids import BlobId, Revision
+from reconciler.model.ids import Revision
 from reconciler.model.objects import ObjectRef
 
 
@@ -54,11 +54,3 @@ class CommitFact:
     email: str
     subject: str
     time: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFact:
-    """One file of the trunk: its path under the repository's root and its blob."""
-
-    path: str
-    blob: BlobId

@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 from reconciler.model.wire import Field, Sha256, Time, Wire
 
-RECORD_SCHEMA = "reconciler.dev/record/v1"
 STATUS_SCHEMA = "reconciler.dev/status/v1"
 GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
@@ -54,12 +53,11 @@ class Record(Wire):
     closure: str = ""
     plan: str = ""
     signatures: tuple[SignatureFact, ...] = ()
-    approvals: tuple[SignatureFact, ...] = ()
     policies: tuple[PolicyFact, ...] = ()
     clusters: tuple[str, ...] = ()
     message: str = ""
     detail: dict[str, Any] = Field(default_factory=dict)
-    """What only one kind has: Promoted carries `model` and `effective`, Accepted `path`, `blob` and `kind`."""
+    """What only one kind has: Promoted and RolledBack `promotion` and `effective`, Accepted `path` and `accepted`."""
 
 
 class OutboxEntry(Wire):

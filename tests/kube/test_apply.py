@@ -1,7 +1,6 @@
 """Writes against an API server: what is ours, what drifts, who takes over, and what is never touched."""
 
 import copy
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -18,10 +17,8 @@ MERGE = "application/merge-patch+json"
 
 
 @pytest.fixture
-def objects(cluster: Connection) -> Iterator[Objects]:
-    found = Objects(cluster)
-    yield found
-    found.close()
+def objects(cluster: Connection) -> Objects:
+    return Objects(cluster)
 
 
 def edit(cluster: Connection, ref: ObjectRef, patch: dict, manager: str = "kubectl-edit") -> None:
@@ -182,17 +179,6 @@ def test_a_delete_names_the_object_it_was_decided_on(objects, namespace):
     assert objects.get(wanted.ref).uid == live.uid
     assert objects.delete(wanted.ref, live.uid) is True
     assert objects.delete(wanted.ref, live.uid) is False
-
-
-def test_many_are_applied_side_by_side_and_answer_in_their_order(objects, namespace):
-    wanted = [rendered(service(namespace, f"s-{number}")) for number in range(20)]
-    wanted.insert(7, rendered(service("no-such-namespace", "x")))
-    results = objects.apply_all(wanted)
-    assert isinstance(results[7], Stalled)
-    assert results[7].reason == "NamespaceMissing"
-    lives = [result for number, result in enumerate(results) if number != 7]
-    assert [live.ref.name for live in lives] == [f"s-{number}" for number in range(20)]
-    assert objects.apply_all(wanted[:1])[0].ref.name == "s-0"
 
 
 def test_an_object_that_the_server_does_not_accept_is_refused_with_its_words(objects, namespace):

@@ -144,7 +144,6 @@ def test_a_cluster_that_does_not_say_is_an_error_and_not_an_empty_answer(scripte
 def test_an_event_is_created_where_describe_shows_it(cluster, namespace):
     objects = Objects(cluster)
     live = objects.apply(rendered(deployment(namespace, "fraud")))
-    objects.close()
     words = {"kind": "Normal", "reason": "Promoted", "message": "1.4.0 runs\neverywhere"}
     assert emit(cluster, live.ref, live.uid, now=NOW, **words) is True
     _, body = cluster.request("GET", f"/api/v1/namespaces/{namespace}/events")
@@ -170,7 +169,6 @@ def test_pods_of_a_deployment_say_why_they_fail(mode, reasons, cluster, namespac
     body["spec"]["template"]["metadata"]["annotations"] = {"fault.test/mode": mode}
     objects = Objects(cluster)
     objects.apply(rendered(body))
-    objects.close()
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         facts = explain(cluster, namespace, {"app": "fraud"})

@@ -62,7 +62,6 @@ def test_a_cache_follows_what_happens_to_our_objects(cache, told, cluster, names
     eventually(lambda: cache.get(wanted.ref) is None)
     assert [live for live in cache.owned_by(STATE) if live.ref.namespace == namespace] == []
     assert cache.problems == {}
-    objects.close()
 
 
 def test_an_object_that_was_there_before_is_listed(cluster, namespace, told):
@@ -70,7 +69,6 @@ def test_an_object_that_was_there_before_is_listed(cluster, namespace, told):
     bodies = [service(namespace, "fraud"), deployment(namespace, "fraud")]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**bodies[0]["metadata"], "name": "sa"}}
     refs = {objects.apply(rendered(body)).ref for body in [*bodies, account]}
-    objects.close()
     cache = ClusterCache(cluster, lambda owner, ref: told.append((owner, str(ref))))
     cache.start()
     try:
@@ -95,7 +93,6 @@ def test_our_own_write_is_known_at_once_and_called_back_to_nobody(cache, told, c
     assert cache.get(wanted.ref).digest == live.digest
     cache.forget(marker.ref)
     assert cache.get(marker.ref) is None
-    objects.close()
 
 
 def test_objects_of_others_are_not_kept(cache, cluster, namespace):
@@ -109,7 +106,6 @@ def test_objects_of_others_are_not_kept(cache, cluster, namespace):
     assert cache.get(ObjectRef.of(body)) is None
     assert not cache.holds(ObjectRef(group="", version="v1", kind="ConfigMap", namespace="a", name="x"))
     assert cache.holds(ours.ref)
-    objects.close()
 
 
 def test_a_cache_follows_target_states(cache, told, cluster, namespace):

@@ -40,7 +40,7 @@ class Release:
         )
         standing = verify(facts)
         gates = (*standing.gates, DENIED) if self.denied else standing.gates
-        self.judged = Judged(standing=standing, verdicts=(), gates=gates)
+        self.judged = Judged(standing=standing, verdicts=(), gates=gates, notes=standing.notes)
         self.status = conclude(facts, self.judged, steer(facts, self.judged))
         self.now += timedelta(seconds=15)
         return self.status

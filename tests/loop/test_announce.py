@@ -1,5 +1,7 @@
 """What a release pass tells: conditions, and records that come from the difference between two states."""
 
+from dataclasses import replace
+
 import pytest
 from loop_acme import FRAUD, NOW, PROD, fleet, fleeting
 from loop_passes import Release
@@ -128,7 +130,7 @@ def test_policies_that_were_asked_are_in_the_record_and_skips_only_with_their_re
             ("c", PolicyResult.SKIP, "switched off: batch"),
         ]
     )
-    judged = type(release.judged)(standing=release.judged.standing, verdicts=verdicts, gates=release.judged.gates)
+    judged = replace(release.judged, verdicts=verdicts)
     (entry,) = records(FRAUD, before, after, judged, NOW)
     assert [row.name for row in entry.record.policies] == ["a", "c"]
 

@@ -5,16 +5,14 @@ objects and another for replicas; a conflict is forced only for the fields in ou
 in server-side apply; unknown fields are refused, not dropped; a delete names the UID it was decided on.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
 
-from reconciler.edges.kube.connect import IN_FLIGHT, Connection
+from reconciler.edges.kube.connect import Connection
 from reconciler.edges.kube.observe import summarise
 from reconciler.edges.kube.resources import Resources
-from reconciler.errors import NotFound, ReconcilerError
+from reconciler.errors import NotFound
 from reconciler.model.facts import LiveObject
 from reconciler.model.objects import FIELD_MANAGER, SCALE_MANAGER, ObjectRef, RenderedObject
 
@@ -36,11 +34,6 @@ class Objects:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._resources = Resources(connection)
-        self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix=f"apply-{connection.name}")
-
-    def close(self) -> None:
-        """End the threads of `apply_all`."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def read(self, ref: ObjectRef) -> dict[str, Any]:
         """The whole object, for previews; raises NotFound."""
@@ -82,18 +75,6 @@ class Objects:
         _, body = self._connection.request("PATCH", path, query=query, body=rendered.payload, content_type=_APPLY)
         data: dict[str, Any] = orjson.loads(body)
         return data
-
-    def apply_all(self, objects: Sequence[RenderedObject]) -> tuple[LiveObject | ReconcilerError, ...]:
-        """Apply them side by side: one result each, in their order. Tiers are the caller's: call it once per tier."""
-        if len(objects) == 1:
-            return (self._applied(objects[0]),)
-        return tuple(self._threads.map(self._applied, objects))
-
-    def _applied(self, rendered: RenderedObject) -> LiveObject | ReconcilerError:
-        try:
-            return self.apply(rendered)
-        except ReconcilerError as error:
-            return error
 
     def scale(self, ref: ObjectRef, replicas: int) -> None:
         """Set a workload's size through its scale subresource, as a manager of its own; raises NotFound."""
