@@ -17,6 +17,7 @@ made {folder}:
 next:
   put the kubeconfig of your clusters (contexts eu-1 and us-1) at {folder}/kube/fleet
   reconciler install --kubeconfig {folder}/kube/fleet --context eu-1 --apply     (and for us-1)
+  make the namespaces that models/environments/*.yaml name, on both clusters: the daemon makes none
   reconciler run --config {folder}/reconciler.yaml
 or see it all without a cluster: reconciler demo"""
 

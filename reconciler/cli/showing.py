@@ -24,7 +24,9 @@ def status(
     config: Config = None,
     output: Output = Form.TEXT,
 ) -> int:
-    """Show what runs, what is held and why; with a NAME everything about it. 1 when something is not as declared.
+    """Show what runs, what is held and why; with a NAME everything about it.
+
+    Ends with 1 when a release is held or not ready.
 
     Example: reconciler status prod/fraud-detector
     """
@@ -134,7 +136,9 @@ def plan(
     output: Annotated[str, typer.Option("--output", "-o", help="text, markdown or json.")] = "text",
     everything: Annotated[bool, typer.Option("--all", help="Show releases that would not change, too.")] = False,
 ) -> int:
-    """Show what the daemon would change next, and change nothing. 0 when nothing would change, 1 when something would.
+    """Show what the daemon would change next, and change nothing.
+
+    Ends with 0 when nothing would change and nothing is held, else with 1.
 
     Example: reconciler plan --worktree . --output markdown
     """
