@@ -178,6 +178,10 @@ class Settings:
         """A file or folder that the configuration names."""
         return (self.folder / Path(text).expanduser()).resolve()
 
+    def keeping_data_in(self, folder: Path) -> "Settings":
+        """The same settings with another folder for the mirrors."""
+        return Settings(config=self.config.model_copy(update={"data": str(folder)}), folder=self.folder)
+
     @property
     def data(self) -> Path:
         """Where the mirrors lie."""
@@ -188,8 +192,11 @@ class Settings:
 
 
 def find(given: Path | None) -> Path:
-    """The file given, `$RECONCILER_CONFIG`, or ./reconciler.yaml; raises Misused when there is none."""
-    path = given or Path(os.environ.get(ENV_CONFIG) or DEFAULT_CONFIG)
+    """The file given, `$RECONCILER_CONFIG`, or the reconciler.yaml here or in a folder above; raises Misused."""
+    named = given or (Path(os.environ[ENV_CONFIG]) if os.environ.get(ENV_CONFIG) else None)
+    here = Path.cwd()
+    around = [folder / DEFAULT_CONFIG for folder in (here, *here.parents)]
+    path = named or next((file for file in around if file.is_file()), Path(DEFAULT_CONFIG))
     if not path.is_file():
         raise Misused(
             f"there is no settings file {path}",

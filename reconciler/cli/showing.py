@@ -142,6 +142,8 @@ def plan(
 
     Example: reconciler plan --worktree . --output markdown
     """
+    import tempfile
+
     from reconciler.config import find, load
     from reconciler.loop.daemon import Daemon
     from reconciler.loop.preview import previews
@@ -151,15 +153,19 @@ def plan(
         raise Misused(f"--output is text, markdown or json, not '{output}'")
     if revision and worktree:
         raise Misused("give --revision or --worktree, not both")
-    daemon = Daemon(load(find(config)), log=logger("auto", "error"))
-    try:
-        rows = [
-            preview
-            for source in daemon.world.sources.values()
-            for preview in previews(daemon.world, _look(daemon, source, revision, worktree))
-        ]
-    finally:
-        daemon.stop()
+    settings = load(find(config))
+    if (revision or worktree) and len(settings.config.repositories) > 1:
+        raise Misused("the settings watch several repositories: plan one of them with settings of its own")
+    with tempfile.TemporaryDirectory(prefix="reconciler-plan-") as mirrors:  # the daemon's mirrors are its own
+        daemon = Daemon(settings.keeping_data_in(Path(mirrors)), log=logger("auto", "error"))
+        try:
+            rows = [
+                preview
+                for source in daemon.world.sources.values()
+                for preview in previews(daemon.world, _look(daemon, source, revision, worktree))
+            ]
+        finally:
+            daemon.stop()
     shown = rows if everything else [row for row in rows if not row.is_empty]
     if output == "json":
         print_json(as_data(shown))

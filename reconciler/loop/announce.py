@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.loop.progress import Fleeting
+from reconciler.loop.snapshot import ReleaseFile
 from reconciler.model.ids import ClusterName, ReleaseKey, short
 from reconciler.model.plan import Condition, condition
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
-from reconciler.model.state import Phase, ReleaseStatus
+from reconciler.model.state import Phase, ReleaseStatus, VersionRef
 
 if TYPE_CHECKING:
     from reconciler.loop.release import Judged
@@ -138,6 +139,8 @@ def _entry(
     file, verification = judged.standing.file, judged.standing.verification
     ended = kind in ("Promoted", "RolledBack", "Aborted")
     about = after.stable if ended else after.candidate
+    # A return that was under way may end while the trunk already asks for something else: that is not what ran.
+    theirs = about is None or kind == "Held" or (file is not None and file.sha256 == about.manifest)
     left = before.stable if kind in ("Promoted", "RolledBack") else None
     record = Record(
         time=now.replace(microsecond=0),
@@ -146,11 +149,11 @@ def _entry(
         environment=key.environment,
         name=key.name,
         revision=after.revision,
-        manifest=ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen) if file else None,
+        manifest=_manifest(file, about, after, theirs=theirs),
         version=about.version if about else "",
         from_version=left.version if left else "",
-        closure=after.closure,
-        signatures=verification.signed if verification else (),
+        closure=after.closure if theirs or about is None else about.closure,
+        signatures=verification.signed if verification and theirs else (),
         policies=tuple(
             PolicyFact(name=row.name, source=row.source, result=row.result, message=row.message)
             for row in judged.verdicts
@@ -161,10 +164,21 @@ def _entry(
         detail=_detail(kind, after),
     )
     blobs: dict[str, str] = {}
-    if ended and file and file.signature_blob and after.stable and after.stable.manifest == file.sha256:
+    if ended and theirs and file and file.signature_blob:
         stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
         blobs = {stem: file.blob, f"{stem}.sig": file.signature_blob}
     return OutboxEntry(record=record, blobs=blobs)
+
+
+def _manifest(
+    file: ReleaseFile | None, about: VersionRef | None, after: ReleaseStatus, *, theirs: bool
+) -> ManifestFact | None:
+    """The manifest that a record speaks of: the trunk's, or the one of what ran when the trunk has moved on."""
+    if file is None:
+        return None
+    if theirs or about is None:
+        return ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen)
+    return ManifestFact(path=file.path, sha256=about.manifest)
 
 
 def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:

@@ -5,6 +5,7 @@ local repositories and trust files, and the watch threads of every cluster. With
 background but the watches: `drain` turns the loop in the caller's thread.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ GRACE = 20.0  # seconds that workers may take to finish their pass at the end
 HEARTBEAT = 120.0  # seconds without a turn after which /healthz says that a worker hangs
 SETTLE = 1.5  # seconds without anything due that count as settled
 _TICK = 1.0
+_REFRESH = 10  # ticks between two looks at kubeconfigs on disk
 
 
 def utc_now() -> datetime:
@@ -175,7 +177,7 @@ class Daemon:
             self._look_at_cluster(cluster)
             return
         key = self._key_of(state_name)
-        if key is None:
+        if key is None or key.repository != cluster[0]:
             return
         if kind == TARGET_STATE:
             self.queue.add(key)
@@ -234,9 +236,13 @@ class Daemon:
     def _watch_reachability(self) -> None:
         """A cluster that went away or came back is news for every release that runs there."""
         before: dict[ClusterKey, bool] = {}
-        while not self._stop.wait(_TICK):
+        for turn in itertools.count():
+            if self._stop.wait(_TICK):
+                return
+            if turn % _REFRESH == 0:
+                self._fleet.refresh()
             for handle in self._fleet.all():
-                reachable = not handle.blocked()[1]
+                reachable = not handle.silent()
                 if before.get(handle.key, reachable) != reachable:
                     self._look_at_cluster(handle.key)
                 before[handle.key] = reachable

@@ -8,17 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from reconciler.config import Settings
 from reconciler.edges.kube.apply import Objects, foreign
 from reconciler.edges.kube.connect import Connection, OnRequest, open_in_cluster, open_kubeconfig
-from reconciler.edges.kube.events import emit
 from reconciler.edges.kube.pods import explain
 from reconciler.edges.kube.states import States, Stored
 from reconciler.edges.kube.watch import ClusterCache
 from reconciler.errors import Conflict, NotFound, ReconcilerError, Retry, Stalled
+from reconciler.loop.home import one_state
 from reconciler.model.cluster import Cluster
 from reconciler.model.facts import LiveObject, PodFact
 from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, TargetKey
@@ -73,6 +73,7 @@ class ClusterHandle:
         self.cache = ClusterCache(connection, lambda owner, ref: on_change(key, owner, ref.kind))
         self._on_change = on_change
         self._closed = threading.Event()
+        self.opened_from = (0, 0)
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix=f"act-{key[1]}")
 
     def start(self) -> None:
@@ -100,6 +101,12 @@ class ClusterHandle:
         free, after, sentence = self.connection.available()
         return (0.0, "") if free else (max(after, 0.1), sentence)
 
+    def silent(self) -> str:
+        """Why this cluster does not answer, or is not asked; empty while it does. Stays said until it answers again."""
+        if self.document.spec.suspend:
+            return f"cluster {self.key[1]} is suspended"
+        return self.connection.circuit.down()
+
     def check_ready(self) -> None:
         """Raise Retry unless every list was seen once: no target acts before its cluster's lists."""
         after, sentence = self.blocked()
@@ -111,12 +118,15 @@ class ClusterHandle:
             )
 
     def stored(self, key: ReleaseKey) -> Stored[TargetState] | None:
-        """The release's TargetState here, as the watch knows it."""
-        return self.cache.targets.get(key.state_name)
+        """The release's TargetState here, as the watch knows it; raises Stalled when it cannot be read."""
+        return one_state(self.cache.states.named(key.state_name))
 
     def target(self, key: ReleaseKey) -> TargetState | None:
-        """The same without how it is stored."""
-        stored = self.stored(key)
+        """The same for readers: None also when it cannot be read, which its own pass tells."""
+        try:
+            stored = self.stored(key)
+        except Stalled:
+            return None
         return stored.value if stored else None
 
     def live(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, LiveObject]:
@@ -178,11 +188,10 @@ class ClusterHandle:
         except ReconcilerError:
             return ()
 
-    def save(self, state: TargetState) -> None:
-        """Write the TargetState if it differs from what is stored; raises Retry when somebody wrote in between."""
-        stored = self.stored(state.key)
+    def save(self, state: TargetState, stored: Stored[TargetState] | None) -> Stored[TargetState]:
+        """Write the TargetState if it differs from what was read; raises Retry when somebody wrote in between."""
         if stored and stored.value == state:
-            return
+            return stored
         namespace = _namespace(state)
         try:
             written = (
@@ -194,16 +203,21 @@ class ClusterHandle:
             raise Retry(error.message, reason="StateMoved", after=NOT_SYNCED_AGAIN) from error
         self.cache.states.observe(written)
         self._on_change(self.key, written.name, TARGET_STATE)
-
-    def event(self, ref: ObjectRef, uid: str, *, warning: bool, reason: str, message: str, now: datetime) -> None:
-        """A Kubernetes Event; lost when the cluster does not take it."""
-        kind: Literal["Normal", "Warning"] = "Warning" if warning else "Normal"
-        emit(self.connection, ref, uid, kind=kind, reason=reason, message=message, now=now)
+        return written
 
 
 def _namespace(state: TargetState) -> str:
     """The release's namespace, from the specs that the state carries."""
     return unpack(next(iter(state.effective.values()))).spec.targets.namespace
+
+
+def _stamp(path: Path | None) -> tuple[int, int]:
+    """What tells that a file was replaced: its inode and time; zeros where there is none."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        found = None
+    return (found.st_ino, found.st_mtime_ns) if found else (0, 0)
 
 
 class Fleet:
@@ -214,7 +228,7 @@ class Fleet:
         self._on_change = on_change
         self._on_request = on_request
         self._handles: dict[ClusterKey, ClusterHandle] = {}
-        self._broken: dict[ClusterKey, str] = {}
+        self._broken: dict[ClusterKey, tuple[str, Cluster]] = {}
         self._lock = threading.Lock()
 
     def sync(self, repository: RepositoryName, documents: Mapping[str, Cluster]) -> None:
@@ -232,38 +246,59 @@ class Fleet:
             gone = [key for key in self._handles if key[0] == repository and key[1] not in documents]
             for key in gone:
                 self._handles.pop(key).close()
+            for key in [key for key in self._broken if key[0] == repository and key[1] not in documents]:
+                del self._broken[key]
+
+    def refresh(self) -> None:
+        """Open again what could not be opened, and what stands in a kubeconfig that changed on disk."""
+        with self._lock:
+            for key, (_, document) in list(self._broken.items()):
+                self._open(key, document)
+            for key, handle in list(self._handles.items()):
+                if handle.opened_from != _stamp(self._kubeconfig(handle.document)):
+                    handle.close()
+                    self._open(key, handle.document)
 
     def _open(self, key: ClusterKey, document: Cluster) -> None:
         try:
             connection = self._connect(key, document)
         except ReconcilerError as error:
             self._handles.pop(key, None)
-            self._broken[key] = error.message
+            self._broken[key] = (error.message, document)
             return
         self._broken.pop(key, None)
         limits = self._settings.config.limits
         handle = ClusterHandle(
             key, document, connection, in_flight=limits.in_flight_per_cluster, on_change=self._on_change
         )
+        handle.opened_from = _stamp(self._kubeconfig(document))
         self._handles[key] = handle
         handle.start()
 
     def _connect(self, key: ClusterKey, document: Cluster) -> Connection:
-        spec, config = document.spec.connection, self._settings.config
         observer = self._on_request(key[1])
-        if spec.kubeconfig is None:
+        path = self._kubeconfig(document)
+        if path is None:
             return open_in_cluster(name=key[1], on_request=observer)
-        folder = self._settings.path(config.clusters.kubeconfig_dir)
-        found = [folder / f"{spec.kubeconfig}{suffix}" for suffix in ("", ".yaml", ".kubeconfig")]
-        path = next((path for path in found if path.is_file()), found[0])
-        return open_kubeconfig(path, spec.context, name=key[1], allow=config.allowed, on_request=observer)
+        context, allowed = document.spec.connection.context, self._settings.config.allowed
+        return open_kubeconfig(path, context, name=key[1], allow=allowed, on_request=observer)
+
+    def _kubeconfig(self, document: Cluster) -> Path | None:
+        """The file that a Cluster document names; None for in-cluster."""
+        name = document.spec.connection.kubeconfig
+        if name is None:
+            return None
+        folder = self._settings.path(self._settings.config.clusters.kubeconfig_dir)
+        found = [folder / f"{name}{suffix}" for suffix in ("", ".yaml", ".kubeconfig")]
+        return next((path for path in found if path.is_file()), found[0])
 
     def cluster(self, key: TargetKey) -> ClusterHandle:
         """The handle of a target's cluster; raises Stalled when it cannot be opened, or is not declared."""
         at = (key.release.repository, key.cluster)
         handle = self._handles.get(at)
         if handle is None:
-            raise Stalled(self._broken.get(at, f"cluster {key.cluster} is not declared"), reason="ClusterUnknown")
+            broken = self._broken.get(at)
+            raise Stalled(broken[0] if broken else f"cluster {key.cluster} is not declared", reason="ClusterUnknown")
         return handle
 
     def handles(self, repository: RepositoryName) -> dict[ClusterName, ClusterHandle]:
@@ -276,7 +311,7 @@ class Fleet:
 
     def broken(self) -> dict[ClusterKey, str]:
         """Clusters that could not be opened, with the sentence."""
-        return dict(self._broken)
+        return {key: sentence for key, (sentence, _) in list(self._broken.items())}
 
     def park(self, key: TargetKey) -> float:
         """Seconds that a target's key should wait because its cluster cannot be reached."""

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from reconciler.edges.kube.connect import Connection, cluster_uid
-from reconciler.edges.kube.states import States, Stored
+from reconciler.edges.kube.states import State, States, Stored, Unreadable, unreadable
 from reconciler.edges.kube.watch import HomeCache
-from reconciler.errors import Conflict, NotFound, Retry
+from reconciler.errors import Conflict, NotFound, Retry, Stalled
 from reconciler.model.ids import ReleaseKey, RepositoryName
 from reconciler.model.state import ReleaseState, RepositoryState
 
@@ -47,20 +47,19 @@ class Home:
         return self.cache.synced
 
     def release(self, key: ReleaseKey) -> Stored[ReleaseState] | None:
-        """One release's state."""
-        return self.cache.releases.by_name.get(key.state_name)
+        """One release's state; raises Stalled when it is there and cannot be read: that is not the same as missing."""
+        return one_state(self.cache.releases.named(key.state_name))
 
     def releases(self) -> Mapping[str, Stored[ReleaseState]]:
         """Every release's state, by state name."""
         return self.cache.releases.by_name
 
-    def save_release(self, value: ReleaseState) -> Stored[ReleaseState]:
+    def save_release(self, value: ReleaseState, read: Stored[ReleaseState] | None) -> Stored[ReleaseState]:
         """Write one release's state, fenced by what the pass read; raises Retry when somebody wrote in between."""
-        stored = self.release(value.key)
         try:
             written = (
-                self._releases.update(stored, value)
-                if stored
+                self._releases.update(read, value)
+                if read
                 else self._releases.create(self.namespace, value.key.state_name, value)
             )
         except (Conflict, NotFound) as error:
@@ -97,6 +96,20 @@ class Home:
         except (Conflict, NotFound) as error:
             raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
         self.cache.repositories.observe(written)
+
+
+def one_state(rows: tuple[Stored[State] | Unreadable, ...]) -> Stored[State] | None:
+    """The one state object of a name; raises Stalled for one that cannot be read and for a name that stands twice."""
+    if len(rows) > 1:
+        where = " and ".join(sorted(row.namespace for row in rows))
+        raise Stalled(
+            f"state {rows[0].name} stands in the namespaces {where}; delete the wrong one", reason="StateTwice"
+        )
+    for row in rows:
+        if isinstance(row, Unreadable):
+            raise unreadable(row)
+        return row
+    return None
 
 
 def repository_state_name(name: RepositoryName) -> str:

@@ -171,9 +171,13 @@ class Ledger:
             try:
                 self.flush()
             except ReconcilerError as error:
-                self._telemetry.count("reconciler_ledger_flushes_total", self.repository, "failed")
                 self._log.warning("ledger not pushed", repository=self.repository, error=error.message)
                 wait = RETRY
+            except Exception:  # noqa: BLE001  # a fault of ours must not end the thread: the records would wait for ever
+                self._log.exception("ledger not pushed", repository=self.repository)
+                wait = RETRY
+            if wait:
+                self._telemetry.count("reconciler_ledger_flushes_total", self.repository, "failed")
 
     def pending(self) -> list[OutboxEntry]:
         """What the state objects have and the ledger has not, oldest first."""

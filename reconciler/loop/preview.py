@@ -71,6 +71,7 @@ def _plan(key: TargetKey, status: ReleaseStatus, world: World) -> Plan:
     seen = SeenTarget(
         key=key,
         home=world.home_uid,
+        taken_over=world.taken_over,
         directive=directive,
         effective=effective,
         packed=packed,

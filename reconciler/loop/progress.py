@@ -15,6 +15,7 @@ from reconciler.model.state import (
     Phase,
     Promotion,
     ReleaseStatus,
+    Role,
     TargetState,
     VersionRef,
     canonical,
@@ -23,7 +24,8 @@ from reconciler.model.state import (
 from reconciler.rollout.situation import Advance, ClusterSeen, Progress, Runnable, Situation, Wanted
 from reconciler.trust.known_good import Known
 
-HISTORY = 10  # promotions that a ReleaseState keeps
+HISTORY = 10  # versions whose promotions a ReleaseState keeps
+MANIFESTS = 3  # manifests of one version that are kept: changes in place must not crowd out earlier versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,25 +65,60 @@ def kept(status: ReleaseStatus, ref: VersionRef | Promotion | None) -> Runnable 
     return runnable(unpack(packed), closure=ref.closure)
 
 
+def returning(status: ReleaseStatus, standing: Standing) -> Promotion | None:
+    """The recorded version that the trunk goes back to, when what it asks for was good here and its spec is still kept.
+
+    The recorded version counts, whatever else changed since: its text need not resolve today. Going back to what is
+    stable already counts too while a candidate is in flight.
+    """
+    known, stable = standing.known, status.stable
+    if not isinstance(known, Known) or not standing.vouched or stable is None:
+        return None
+    promotion = known.promotion
+    if promotion.version not in status.effective:
+        return None
+    return promotion if promotion.version != stable.version or status.candidate else None
+
+
 def wanted(status: ReleaseStatus, standing: Standing, *, gates_open: bool) -> tuple[Wanted | None, Effective | None]:
     """What the machine is asked for, and its spec when it is a new one.
 
     What does not resolve, or is gone, asks for nothing new: whatever is in flight stays as it is.
     """
-    if standing.resolved is None:
+    effective = standing.resolved.effective if standing.resolved else None
+    back = returning(status, standing)
+    if back and not (effective and effective.version == back.version):
+        recorded = kept(status, back)
+        return (Wanted(runnable=recorded, known_good=True, gates_open=gates_open), None) if recorded else (None, None)
+    if effective is None:
         asked = kept(status, status.candidate) or kept(status, status.stable)
         return (Wanted(runnable=asked, known_good=False, gates_open=False), None) if asked else (None, None)
-    effective = standing.resolved.effective
-    if isinstance(standing.known, Known) and standing.trusted:
-        promotion = standing.known.promotion
-        recorded = kept(status, promotion)
-        if recorded is not None and status.stable and promotion.version != status.stable.version:
-            if promotion.version == effective.version:
-                recorded = runnable(effective, closure=str(standing.closure))
-                return Wanted(runnable=recorded, known_good=True, gates_open=gates_open), effective
-            return Wanted(runnable=recorded, known_good=True, gates_open=gates_open), None
     asked = runnable(effective, closure=str(standing.closure))
-    return Wanted(runnable=asked, known_good=False, gates_open=gates_open), effective
+    return Wanted(runnable=asked, known_good=back is not None, gates_open=gates_open), effective
+
+
+def caught_up(status: ReleaseStatus, seen: Mapping[ClusterName, Fleeting]) -> ReleaseStatus:
+    """The status with what clusters were told and home has forgotten: a later directive than ours is the truth.
+
+    Our state was lost, or is older than the cluster's: what serves there must be known before anything is told again.
+    """
+    own = {
+        str(name): fleeting.state
+        for name, fleeting in seen.items()
+        if fleeting.state and fleeting.state.directive.sequence > _sequence(status, name)
+    }
+    if not own:
+        return status
+    effective = dict(status.effective)
+    for state in own.values():
+        effective = dict(state.effective) | effective
+    told = status.directives | {name: state.directive for name, state in own.items()}
+    return status.model_copy(update={"directives": dict(sorted(told.items())), "effective": effective})
+
+
+def _sequence(status: ReleaseStatus, cluster: ClusterName) -> int:
+    told = status.directives.get(cluster)
+    return told.sequence if told else 0
 
 
 def situation(
@@ -115,23 +152,16 @@ def _seen(fleeting: Fleeting) -> ClusterSeen:
 
 
 def directives(
-    status: ReleaseStatus, advance: Advance, *, revision: Revision, closure: str, self_heal: bool,
-    seen: Mapping[ClusterName, Fleeting],
-) -> dict[str, Directive]:  # fmt: skip
-    """The directives after this pass; one that says the same as before keeps its sequence.
-
-    A cluster that knows a later sequence than ours (our state was lost) is told again, above it.
-    """
+    status: ReleaseStatus, advance: Advance, *, revision: Revision, closure: str, self_heal: bool
+) -> dict[str, Directive]:
+    """The directives after this pass; one that says the same as before keeps its sequence."""
     told = dict(status.directives)
     for cluster, versions in advance.versions.items():
         before = told.get(cluster)
-        state = seen[cluster].state if cluster in seen else None
-        behind = bool(before and state and state.directive.sequence > before.sequence)
-        if before and before.versions == versions and before.self_heal == self_heal and not behind:
+        if before and before.versions == versions and before.self_heal == self_heal:
             continue
-        last = max(before.sequence if before else 0, state.directive.sequence if state else 0)
         told[cluster] = Directive(
-            sequence=last + 1,
+            sequence=before.sequence + 1 if before else 1,
             revision=revision,
             closure=closure,  # type: ignore[arg-type]  # see runnable
             versions=versions,
@@ -141,37 +171,70 @@ def directives(
 
 
 def specs(
-    status: ReleaseStatus, told: Mapping[str, Directive], history: Iterable[Promotion], depth: int
+    status: ReleaseStatus, told: Mapping[str, Directive], advance: Advance, history: Iterable[Promotion], depth: int
 ) -> dict[str, str]:
-    """The packed specs that must be kept: those that a directive names and those that a revert may ask for."""
+    """The packed specs that must be kept: of what is told, stable or candidate, and of what a revert may ask for."""
     needed = {entry.version for directive in told.values() for entry in directive.versions}
+    needed |= {running.version for running in (advance.stable, advance.candidate) if running}
     distinct = list(dict.fromkeys(promotion.version for promotion in history))
     needed |= set(distinct[: depth + 1])
     return {version: text for version, text in sorted(status.effective.items()) if version in needed}
 
 
+def remembered(history: Iterable[Promotion]) -> tuple[Promotion, ...]:
+    """The history that is kept, newest first: of the last ten versions the newest three manifests each."""
+    rows: dict[Version, list[Promotion]] = {}
+    for promotion in history:
+        rows.setdefault(promotion.version, []).append(promotion)
+    versions = list(rows)[:HISTORY]
+    chosen = [row for version in versions for row in rows[version][:MANIFESTS]]
+    return tuple(sorted(chosen, key=lambda row: row.at, reverse=True))
+
+
 def restored(states: Iterable[TargetState], history: Iterable[Promotion], packed: Mapping[str, str]) -> ReleaseStatus:
     """A release's status when its state object is lost: what its targets run, and what the ledger knows.
 
-    Stable is the version that the newest directive calls stable; where directives differ the next pass brings them
-    together. What was a candidate is asked for again by the trunk, or not.
+    Stable is the version that the newest directive calls stable (where no cluster can be seen: the one promoted last),
+    a candidate is one that still has a size; where directives differ the next pass brings them together.
     """
     ordered = sorted(states, key=lambda state: (-state.directive.sequence, state.cluster))
     effective = dict(packed)
     for state in reversed(ordered):
         effective |= state.effective
     known = tuple(history)
-    base = ReleaseStatus(history=known[:HISTORY], effective=effective)
+    base = ReleaseStatus(
+        history=remembered(known),
+        effective=effective,
+        directives={row.cluster: row.directive for row in sorted(ordered, key=lambda row: row.cluster)},
+    )
+    stable = _told_ref(ordered, Role.STABLE, known, effective)
+    candidate = _told_ref(ordered, Role.CANDIDATE, known, effective)
+    if stable is None and candidate is None and known and known[0].version in effective:
+        stable = runnable(unpack(effective[known[0].version]), closure=known[0].closure).ref
+    if stable is None and candidate is None:
+        return base
+    phase = Phase.STEPPING if candidate else Phase.PROMOTED
+    return base.model_copy(
+        update={"stable": stable, "candidate": candidate, "phase": phase, "full": _full(base, stable, candidate)}
+    )
+
+
+def _told_ref(
+    ordered: Iterable[TargetState], role: Role, known: tuple[Promotion, ...], effective: Mapping[str, str]
+) -> VersionRef | None:
+    """The version that the newest directive gives this role and a size."""
     for state in ordered:
         for entry in state.directive.versions:
-            if entry.role == "stable":
+            if entry.role is role and (entry.high or role is Role.STABLE):
                 closure = next((row.closure for row in known if row.version == entry.version), state.directive.closure)
-                stable = runnable(unpack(effective[entry.version]), closure=closure).ref
-                return base.model_copy(
-                    update={
-                        "stable": stable,
-                        "phase": Phase.PROMOTED,
-                        "directives": {row.cluster: row.directive for row in ordered},
-                    }
-                )
-    return base
+                return runnable(unpack(effective[entry.version]), closure=closure).ref
+    return None
+
+
+def _full(base: ReleaseStatus, stable: VersionRef | None, candidate: VersionRef | None) -> dict[str, int]:
+    """Stable's size before the lost rollout: at least its minimum, which is all that can still be known."""
+    if stable is None or candidate is None:
+        return {}
+    least = unpack(base.effective[stable.version]).spec.serving.replicas.min
+    sizes = {name: directive.version(stable.version) for name, directive in base.directives.items()}
+    return {name: max(least, entry.low if entry else 0) for name, entry in sizes.items()}

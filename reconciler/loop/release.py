@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.edges.kube.states import Stored
 from reconciler.errors import Retry
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
@@ -18,7 +19,7 @@ from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.world import World
 from reconciler.model.facts import CommitFact
-from reconciler.model.ids import ClusterName, ReleaseKey
+from reconciler.model.ids import ClusterName, ReleaseKey, Version
 from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.release import Effective
@@ -36,7 +37,6 @@ from reconciler.model.state import (
 )
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, Wanted
-from reconciler.trust.known_good import Known
 
 WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
 
@@ -48,6 +48,7 @@ class ReleaseFacts:
     key: ReleaseKey
     snapshot: Snapshot
     status: ReleaseStatus
+    stored: Stored[ReleaseState] | None
     clusters: Mapping[ClusterName, Fleeting]
     commit: CommitFact | None
     now: datetime
@@ -100,7 +101,9 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     judged = judge(facts, verify(facts), world)
     steered = steer(facts, judged)
     status = conclude(facts, judged, steered)
-    if not direct(facts, status, world):
+    written = direct(facts, status, world)
+    _wake_targets(facts, status, world)
+    if not written:
         return WORDS_AGAIN
     announce(facts.key, facts.status, status, world)
     wait = steered.advance.look_again if steered else None
@@ -112,17 +115,18 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
     snapshot = world.snapshot(key.repository)
     if snapshot is None:
         return None
+    stored = world.home.release(key)
     clusters = world.clusters_of(key)
-    state = world.release_state(key)
-    if state is None and (unlisted := [name for name, row in clusters.items() if row.listing]):
+    if stored is None and (unlisted := [name for name, row in clusters.items() if row.listing]):
         raise Retry(f"waiting for the lists of {', '.join(sorted(unlisted))}", reason="ClusterNotListed", after=0.1)
-    if state is None and key not in snapshot.releases and not any(row.state for row in clusters.values()):
+    if stored is None and key not in snapshot.releases and not any(row.state for row in clusters.values()):
         return None
-    status = state.status if state else world.restore(key, clusters)
+    status = stored.value.status if stored else world.restore(key, clusters)
     return ReleaseFacts(
         key=key,
         snapshot=snapshot,
-        status=status,
+        status=progress.caught_up(status, clusters),
+        stored=stored,
         clusters=clusters,
         commit=world.commit(key.repository, snapshot.revision),
         now=world.now(),
@@ -153,6 +157,7 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
         running=facts.running,
         commit=facts.commit,
         objects=_object_counts(facts, standing, world),
+        rollback=progress.returning(facts.status, standing) is not None,
         now=facts.now,
     )
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
@@ -254,9 +259,8 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         revision=facts.snapshot.revision,
         closure=steered.wanted.runnable.ref.closure,
         self_heal=heal,
-        seen=facts.clusters,
     )
-    history = _history(facts, judged, step)
+    history = _history(facts, judged, step, told)
     depth = standing.environment.spec.rollback.depth if standing.environment else len(history)
     # Specs that only the ledger keeps are fetched back by `restore`; here they age out with the depth.
     known = before.model_copy(update={"effective": before.effective | _new(steered)})
@@ -269,7 +273,7 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         "message": f"{step.stable.ref.model_version} is promoted." if step.promoted and step.stable else step.message,
         "directives": dict(sorted(told.items())),
         "history": history,
-        "effective": progress.specs(known, told, history, depth),
+        "effective": progress.specs(known, told, step, history, depth),
     }
 
 
@@ -278,8 +282,10 @@ def _new(steered: Steered) -> dict[str, str]:
     return {steered.new.version: pack(steered.new)} if steered.new and steered.wanted.accepted else {}
 
 
-def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promotion, ...]:
-    """Promotions with the one of this pass in front: another version, or the same one changed in place."""
+def _history(
+    facts: ReleaseFacts, judged: Judged, step: Advance, told: Mapping[str, Directive]
+) -> tuple[Promotion, ...]:
+    """Promotions with the one of this pass in front: another version, or the same one changed in place everywhere."""
     before = facts.status
     if step.phase is not Phase.PROMOTED or step.stable is None:
         return before.history
@@ -287,9 +293,8 @@ def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promot
     latest = before.history[0] if before.history else None
     if latest and (latest.version, latest.manifest) == (ref.version, ref.manifest):
         return before.history
-    signed = judged.standing.verification.signed if judged.standing.verification else ()
-    known = judged.standing.known
-    keys = known.promotion.keys if isinstance(known, Known) else tuple(row.key for row in signed)
+    if latest and latest.version == ref.version and not _acted(facts, told, ref.version):
+        return before.history
     promotion = Promotion(
         version=ref.version,
         model_version=ref.model_version,
@@ -297,30 +302,52 @@ def _history(facts: ReleaseFacts, judged: Judged, step: Advance) -> tuple[Promot
         closure=ref.closure,
         revision=facts.snapshot.revision,
         at=facts.now.replace(microsecond=0),
-        keys=keys,
+        keys=_keys(facts, judged.standing, ref.manifest),
     )
-    return (promotion, *before.history)[: progress.HISTORY]
+    return progress.remembered((promotion, *before.history))
+
+
+def _acted(facts: ReleaseFacts, told: Mapping[str, Directive], version: Version) -> bool:
+    """True when every cluster reports on its present directive, and that the version is healthy."""
+    for name, directive in told.items():
+        row = facts.clusters.get(ClusterName(name))
+        status = row.state.status if row and row.state else None
+        health = status.versions.get(version) if status else None
+        if status is None or status.sequence != directive.sequence or health is None or not health.healthy:
+            return False
+    return True
+
+
+def _keys(facts: ReleaseFacts, standing: Standing, manifest: str) -> tuple[str, ...]:
+    """Whose keys released this manifest: the trunk's signature if it is the one there, else what was recorded."""
+    if standing.file and standing.file.sha256 == manifest and standing.verification:
+        return tuple(row.key for row in standing.verification.signed)
+    return next((row.keys for row in facts.status.history if row.manifest == manifest), ())
 
 
 def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
-    """Write the ReleaseState, if it says something new; wake the targets whose directive moved.
+    """Write the ReleaseState, if it says something new, fenced by what the pass read.
 
     False when only words of progress changed and the last write was a moment ago: look again soon, one write is enough.
     """
-    state = world.release_state(facts.key)
-    if state and len(status.outbox) == len(state.status.outbox):
-        if _without(state.status, words=False) == _without(status, words=False):
+    before = facts.stored.value.status if facts.stored else None
+    if before and len(status.outbox) == len(before.outbox):
+        if _without(before, words=False) == _without(status, words=False):
             return True
-        if _without(state.status, words=True) == _without(status, words=True) and world.wrote(facts.key, WORDS_AGAIN):
+        if _without(before, words=True) == _without(status, words=True) and world.wrote(facts.key, WORDS_AGAIN):
             return False
     pending = tuple(entry for entry in status.outbox if not world.has_record(facts.key.repository, entry))
-    world.save_release(
-        ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
-    )
-    for cluster, directive in status.directives.items():
-        if facts.status.directives.get(cluster) != directive:
-            world.wake_target(facts.key, ClusterName(cluster))
+    value = ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
+    world.save_release(value, facts.stored)
     return True
+
+
+def _wake_targets(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> None:
+    """Wake every target that has not taken its directive over: also one that a crash kept from ever looking."""
+    for name, told in status.directives.items():
+        row = facts.clusters.get(ClusterName(name))
+        if row is None or row.state is None or row.state.directive.sequence < told.sequence:
+            world.wake_target(facts.key, ClusterName(name))
 
 
 def _without(status: ReleaseStatus, *, words: bool) -> ReleaseStatus:

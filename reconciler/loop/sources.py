@@ -117,18 +117,39 @@ class Source:
                 raise Retry("the home cluster has not been listed yet", reason="HomeNotListed", after=0.2)
             if not self._loaded:
                 self._ledger.load()
+                self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
                 self._loaded = True
             self._reread_trust()
             status = self._status()
             accepted = Revision(status.revision) if status.revision else self._ledger.revision()
-            found = self.mirror.poll(accepted, self._start)
+            try:
+                found = self.mirror.poll(accepted, self._start)
+            except Retry:
+                self._go_on(accepted, status)
+                raise
             if isinstance(found, Missing | Rewritten | NotFromStart):
+                self._go_on(accepted, status)
                 return self._refuse(status, found)
             try:
                 return self._take(self._revision(found), status)
             except Stalled as error:
                 self._mark(status, synced=False, reason=error.reason, message=error.message)
                 return error.reason
+
+    def _go_on(self, accepted: Revision | None, status: RepositoryStatus) -> None:
+        """The trunk cannot be read: what was accepted stays in force, judged with the trust file of now.
+
+        After a restart it is shown from the mirror, so that clusters are known and repaired while the Git host is down.
+        """
+        shown = self.snapshot
+        revision = shown.revision if shown else accepted
+        if revision is None or (shown is not None and shown.trust is self._trust.file):
+            return
+        try:
+            self.mirror.trees.commit(revision)
+        except (NotFound, ReconcilerError):
+            return  # the mirror is new: nothing is known until the trunk can be read
+        self._accept(revision, status, everything=True)
 
     def _take(self, revision: Revision, status: RepositoryStatus) -> str:
         """Publish what is new: another revision, or the same one judged with another trust file."""

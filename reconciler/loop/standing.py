@@ -22,7 +22,6 @@ from reconciler.model.environment import Environment
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import Closure, ReleaseKey
 from reconciler.model.plan import Gate
-from reconciler.model.policy import Operation
 from reconciler.model.release import Effective
 from reconciler.model.state import Promotion, canonical
 from reconciler.model.verification import Verification
@@ -33,6 +32,7 @@ from reconciler.trust.people import revoked_keys
 from reconciler.trust.verify import verify
 
 BUILTIN_PREFIX = "builtin:"
+_VOUCHING = ("Signature", "Config")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,9 @@ class Standing:
     known: Known | Unknown
 
     @property
-    def trusted(self) -> bool:
-        """True when nothing but a policy could still say no."""
-        return self.resolved is not None and all(gate.open for gate in self.gates)
+    def vouched(self) -> bool:
+        """True when people whom the trust file allows vouched for this text and for what governs it."""
+        return self.verification is not None and all(gate.open for gate in self.gates if gate.kind in _VOUCHING)
 
 
 def stand(
@@ -65,13 +65,14 @@ def stand(
 ) -> Standing:
     """The standing of one release at the snapshot's revision."""
     file = snapshot.releases.get(key)
+    environment = _environment(key, snapshot)
     if file is None:
-        return _nothing(None, first_seen, _gone(key))
+        return _nothing(None, environment, first_seen, _gone(key))
     if key in snapshot.doubles:
-        return _nothing(file, first_seen, _closed("Document", "DuplicateRelease", snapshot.doubles[key]))
+        return _nothing(file, environment, first_seen, _closed("Document", "DuplicateRelease", snapshot.doubles[key]))
     document = file.document
     if document is None or file.loaded is None:
-        return _nothing(file, first_seen, _closed("Document", "Invalid", file.problem))
+        return _nothing(file, environment, first_seen, _closed("Document", "Invalid", file.problem))
     verification = _verified(key, file, snapshot, first_seen, now)
     gates = [signature_gate(file.path, verification)]
     notes, closed = _governing(file, snapshot)
@@ -83,8 +84,6 @@ def stand(
     except Invalid as error:
         if not closed:
             gates.append(invalid_gate(error.problems))
-    governed = snapshot.governed.get(("Environment", document.spec.environment))
-    environment = governed.loaded.as_(Environment) if governed else None
     return Standing(
         file=file,
         first_seen=first_seen,
@@ -100,15 +99,18 @@ def stand(
 
 def questions(
     standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPolicy], *, running: Effective | None,
-    commit: CommitFact | None, objects: Mapping[str, int], now: datetime,
+    commit: CommitFact | None, objects: Mapping[str, int], rollback: bool, now: datetime,
 ) -> Asked:  # fmt: skip
-    """What policies are asked of a release that resolves; nothing of one that does not."""
+    """What policies are asked of a release that resolves; nothing of one that does not.
+
+    `rollback`: a recorded version returns, so a Deny is told and stops nothing.
+    """
     if standing.resolved is None or standing.environment is None:
         return Asked(questions=(), skipped=())
     own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
     clusters = snapshot.documents("Cluster")
     facts = Facts(
-        operation=operation(standing, running),
+        operation="Create" if running is None else "Rollback" if rollback else "Update",
         release=standing.resolved.effective,
         running=running,
         environment=standing.environment,
@@ -128,15 +130,6 @@ def misspelt(standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPoli
     own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
     name = standing.environment.name
     return tuple(f"environment {name}: {sentence}" for sentence in misnamed(standing.environment, bundle, own))
-
-
-def operation(standing: Standing, running: Effective | None) -> Operation:
-    """Create, Update or Rollback."""
-    if running is None:
-        return "Create"
-    if isinstance(standing.known, Known) and standing.known.promotion.version != running.version:
-        return "Rollback"
-    return "Update"
 
 
 def runtimes(snapshot: Snapshot) -> list[Governed]:
@@ -229,9 +222,15 @@ def _known(
     )
 
 
-def _nothing(file: ReleaseFile | None, first_seen: datetime, gate: Gate) -> Standing:
+def _environment(key: ReleaseKey, snapshot: Snapshot) -> Environment | None:
+    governed = snapshot.governed.get(("Environment", key.environment))
+    return governed.loaded.as_(Environment) if governed else None
+
+
+def _nothing(file: ReleaseFile | None, environment: Environment | None, first_seen: datetime, gate: Gate) -> Standing:
     return Standing(
-        file=file, first_seen=first_seen, gates=(gate,), notes=(), verification=None, resolved=None, environment=None,
+        file=file, first_seen=first_seen, gates=(gate,), notes=(), verification=None, resolved=None,
+        environment=environment,
         closure=None, known=Unknown(reason=gate.message),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ drift is repaired while everything else is down.
 from dataclasses import replace
 from functools import partial
 
+from reconciler.edges.kube.states import Stored
 from reconciler.errors import ReconcilerError, Retry, Stalled
 from reconciler.loop.fleet import ClusterHandle
 from reconciler.loop.world import World
@@ -20,6 +21,7 @@ from reconciler.plan.compare import compare
 from reconciler.plan.conclude import announce, conclude, stalled, versions_health
 from reconciler.plan.decide import Decision, decide
 from reconciler.plan.order import stages
+from reconciler.plan.safety import FOREIGN_HOME
 from reconciler.plan.seen import SeenTarget
 
 EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
@@ -29,7 +31,9 @@ EXPLAIN_AGAIN = 15.0  # seconds between two such questions
 def reconcile_target(key: TargetKey, world: World) -> float | None:
     """One pass over one target; returns in how many seconds to look again, or None to wait for an event."""
     cluster = world.fleet.cluster(key)
-    seen = observe(key, cluster, world)
+    cluster.check_ready()
+    stored = cluster.stored(key.release)
+    seen = observe(key, stored.value if stored else None, cluster, world)
     if seen is None:
         return None
     wanted = world.rendering(key.release, seen.directive, seen.effective)
@@ -37,24 +41,25 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
         decision = decide(seen, compare(wanted, seen))
         cluster.refuse_foreign(seen, decision.plan)
     except Stalled as error:
-        if seen.state is None or seen.state.home == seen.home:  # what is another home's stays untouched
-            cluster.save(stalled(seen, error))
+        if error.reason != FOREIGN_HOME:  # what is another home's stays untouched
+            cluster.save(stalled(seen, error), stored)
         raise
+    if not decision.plan.is_empty:  # what changes nothing needs no announcement: the report says it all
+        stored = cluster.save(announce(seen, decision), stored)
     done = act(seen, decision, wanted, cluster)
-    return report(seen, decision, done, wanted, cluster)
+    return report(seen, decision, done, wanted, cluster, stored)
 
 
-def observe(key: TargetKey, cluster: ClusterHandle, world: World) -> SeenTarget | None:
+def observe(key: TargetKey, state: TargetState | None, cluster: ClusterHandle, world: World) -> SeenTarget | None:
     """Everything a pass reads, from caches; None when this target was never told to run anything."""
-    cluster.check_ready()
-    state = cluster.target(key.release)
     directive, packed = _directive(key, state, world)
     if directive is None:
         return None
     effective = {Version(version): world.unpack(text) for version, text in packed.items()}
     seen = SeenTarget(
         key=key,
-        home=state.home if state and state.home in world.taken_over else world.home_uid,
+        home=world.home_uid,
+        taken_over=world.taken_over,
         directive=directive,
         effective=effective,
         packed={Version(version): text for version, text in packed.items()},
@@ -98,8 +103,6 @@ def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dic
 
 def act(seen: SeenTarget, decision: Decision, wanted: Rendering, cluster: ClusterHandle) -> ChangeSet:
     """Carry the plan out; the only place that writes to a cluster's workloads. A failed stage stops the next."""
-    if not decision.plan.is_empty:  # what changes nothing needs no announcement: the report says it all
-        cluster.save(announce(seen, decision))
     objects = {rendered.ref: rendered for rendered in wanted.objects}
     results: list[Result] = []
     failed = False
@@ -143,12 +146,13 @@ def _write(
 
 
 def report(
-    seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rendering, cluster: ClusterHandle
-) -> float | None:
+    seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rendering, cluster: ClusterHandle,
+    stored: Stored[TargetState] | None,
+) -> float | None:  # fmt: skip
     """Write the TargetState if it changed; say when to look again."""
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
     state = conclude(replace(seen, live=cluster.live(refs)), decision, done, wanted)
-    cluster.save(state)
+    cluster.save(state, stored)
     if done.failed:
         first = done.failed[0]
         raise Retry(f"{first.change.ref}: {first.message}", reason=first.reason)

@@ -111,9 +111,7 @@ class Wakers:
             return  # we are stopping
 
     def _resync(self) -> None:
-        for source in self._world.sources.values():
-            if source.snapshot:
-                self._world.wake_releases(source.snapshot.releases)
+        self._world.wake_everything()
 
     def close(self) -> None:
         """Stop; a poll that runs ends by its own timeout."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.edges.kube.events import emit
+from reconciler.edges.kube.states import Stored
 from reconciler.errors import ReconcilerError
 from reconciler.judge.question import LoadedPolicy, Question
 from reconciler.loop.backoff import Backoff
@@ -129,9 +130,9 @@ class World:
         stored = self.home.release(key)
         return stored.value if stored else None
 
-    def save_release(self, state: ReleaseState) -> None:
+    def save_release(self, state: ReleaseState, read: Stored[ReleaseState] | None) -> None:
         """Write it, fenced by what was read."""
-        self.home.save_release(state)
+        self.home.save_release(state, read)
         self._written[state.key] = self.now()
 
     def forget_release(self, key: ReleaseKey) -> None:
@@ -151,12 +152,12 @@ class World:
             if of == key.repository
         }
         for name, handle in self.fleet.handles(key.repository).items():
-            blocked = handle.blocked()[1]
+            silent = handle.silent()
             seen[name] = Fleeting(
-                reachable=not blocked and handle.cache.synced,
-                listing=not blocked and not handle.cache.synced,
+                reachable=not silent and handle.cache.synced,
+                listing=not silent and not handle.cache.synced,
                 state=handle.target(key),
-                trouble=blocked or self._troubles.get(TargetKey(release=key, cluster=name), ""),
+                trouble=silent or self._troubles.get(TargetKey(release=key, cluster=name), ""),
             )
         return seen
 
@@ -212,6 +213,16 @@ class World:
         for key in keys:
             self.queue.add(key)
 
+    def wake_everything(self) -> None:
+        """Look at every release that the trunk or the home cluster knows, and at every target; costs no request."""
+        for source in self.sources.values():
+            if source.snapshot:
+                self.wake_releases(source.snapshot.releases)
+        for row in list(self.home.releases().values()):
+            self.queue.add(row.value.key)
+            for cluster in row.value.status.directives:
+                self.wake_target(row.value.key, ClusterName(cluster))
+
     def trouble(self, key: Key, sentence: str) -> None:
         """A pass failed; what a target's pass says is news for its release."""
         if self._troubles.get(key) != sentence:
@@ -220,8 +231,9 @@ class World:
                 self.queue.add(key.release)
 
     def clear_trouble(self, key: Key) -> None:
-        """A pass succeeded."""
-        self._troubles.pop(key, None)
+        """A pass succeeded; that a target's does again is news for its release."""
+        if self._troubles.pop(key, None) and isinstance(key, TargetKey):
+            self.queue.add(key.release)
 
     def event(self, key: ReleaseKey, *, warning: bool, reason: str, message: str) -> None:
         """A Kubernetes Event on the release's state; lost when the home cluster does not take it."""

@@ -51,7 +51,6 @@ class Record(Wire):
     version: str = ""
     from_version: str = Field(default="", alias="from")
     closure: str = ""
-    plan: str = ""
     signatures: tuple[SignatureFact, ...] = ()
     policies: tuple[PolicyFact, ...] = ()
     clusters: tuple[str, ...] = ()

@@ -9,16 +9,17 @@ from reconciler.errors import Stalled
 from reconciler.model.plan import Action, Change
 from reconciler.plan.seen import SeenTarget
 
+FOREIGN_HOME = "OwnedByAnotherHome"
 MAX_REPAIRS = 5  # in a row, before we stop fighting another manager
 REPAIR_WINDOW = timedelta(minutes=10)  # repairs further apart than this are not a fight
 
 
 def check(seen: SeenTarget, changes: tuple[Change, ...]) -> None:
     """Raise Stalled for the first thing in `changes` that must not be done."""
-    if seen.state and seen.state.home != seen.home:
+    if seen.state and seen.state.home != seen.home and seen.state.home not in seen.taken_over:
         raise Stalled(
             f"{seen.key} belongs to another home cluster ({seen.state.home}); nothing was touched",
-            reason="OwnedByAnotherHome",
+            reason=FOREIGN_HOME,
         )
     for change in changes:
         if change.action is not Action.UNCHANGED:

@@ -15,14 +15,15 @@ from reconciler.model.state import Directive, InventoryEntry, PruneMark, TargetS
 class SeenTarget:
     """One target as it is now.
 
-    `effective` are the specs that the directive names, `packed` the same as state objects keep them. `state` is its
-    TargetState, or None before the first pass. `live` holds what the cluster has of every object that
-    is wanted or in the inventory; an object that is not in it does not exist. `pods` is filled for versions that have
-    been unhealthy for a while.
+    `home` is the UID of our home cluster, `taken_over` other homes whose targets the settings make ours. `effective`
+    are the specs that the directive names, `packed` the same as state objects keep them. `state` is its TargetState, or
+    None before the first pass. `live` holds what the cluster has of every object that is wanted or in the inventory; an
+    object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while.
     """
 
     key: TargetKey
     home: str
+    taken_over: frozenset[str]
     directive: Directive
     effective: Mapping[Version, Effective]
     packed: Mapping[Version, str]

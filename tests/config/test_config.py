@@ -211,7 +211,10 @@ def test_which_settings_file_is_meant(folder, monkeypatch):
     path = given(folder)
     monkeypatch.delenv("RECONCILER_CONFIG", raising=False)
     monkeypatch.chdir(folder)
-    assert find(None) == Path("reconciler.yaml")
+    assert find(None) == path
+    (folder / "models").mkdir()
+    monkeypatch.chdir(folder / "models")
+    assert find(None) == path  # one folder up
     monkeypatch.chdir("/")
     monkeypatch.setenv("RECONCILER_CONFIG", str(path))
     assert find(None) == path

@@ -34,6 +34,7 @@ class Release:
             key=self.key,
             snapshot=self.world.publish(),
             status=self.status,
+            stored=None,
             clusters=fleet(self.key, self.status) if clusters is None and obey else clusters or {},
             commit=None,
             now=self.now,

@@ -1,13 +1,15 @@
 """Between state and machine: what a pass is given, what becomes of its answer, what two passes make of both."""
 
+from dataclasses import replace
+
 import pytest
 from loop_acme import FRAUD, NOW, PROD, fleet, fleeting, specs_of, target_state
 from loop_passes import Release
 
 from reconciler.digest import sha256_of
 from reconciler.loop import progress
-from reconciler.loop.progress import directives, kept, restored, situation, specs, wanted
-from reconciler.model.state import Directive, Phase, ReleaseStatus, Role, VersionDirective, canonical, pack, unpack
+from reconciler.loop.progress import caught_up, directives, kept, remembered, restored, situation, specs, wanted
+from reconciler.model.state import Directive, Phase, ReleaseStatus, Role, VersionDirective, canonical, unpack
 from reconciler.rollout.situation import Advance
 
 
@@ -48,40 +50,47 @@ def answer(**versions):
     )
 
 
-def on_cluster(sequence):
-    spec = pack(unpack(running().status.effective[next(iter(running().status.effective))]))
-    return fleeting(target_state(FRAUD, "eu-1", told(sequence), {A: spec}))
-
-
 @pytest.mark.parametrize(
-    ("before", "seen", "heal", "sequence"),
+    ("before", "heal", "sequence"),
     [
-        pytest.param(None, None, True, 1, id="never told anything: the first"),
-        pytest.param(told(4), None, True, 4, id="the same as before: not told again"),
-        pytest.param(told(4, entry(1)), None, True, 5, id="another size: told again"),
-        pytest.param(told(4), None, False, 5, id="selfHeal switched: told again"),
-        pytest.param(told(4), 4, True, 4, id="the cluster knows just that"),
-        pytest.param(told(4), 3, True, 4, id="the cluster has not acted on it yet"),
-        pytest.param(told(4), 9, True, 10, id="the cluster knows a later one: told again above it"),
-        pytest.param(None, 9, True, 10, id="our state is lost: above what the cluster knows"),
-        pytest.param(told(4, entry(1)), 9, True, 10, id="changed, and the cluster knows a later one"),
+        pytest.param(None, True, 1, id="never told anything: the first"),
+        pytest.param(told(4), True, 4, id="the same as before: not told again"),
+        pytest.param(told(4, entry(1)), True, 5, id="another size: told again"),
+        pytest.param(told(4), False, 5, id="selfHeal switched: told again"),
     ],
 )
-def test_sequence(before, seen, heal, sequence):
+def test_sequence(before, heal, sequence):
     status = ReleaseStatus(directives={"eu-1": before} if before else {})
-    clusters = {"eu-1": on_cluster(seen) if seen else fleeting(None)}
-    after = directives(
-        status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=heal, seen=clusters
-    )
+    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=heal)
     assert after["eu-1"].sequence == sequence
     assert after["eu-1"].versions == (entry(),)
     assert after["eu-1"].self_heal is heal
     assert after["eu-1"].revision == ("1" * 40 if before and before.sequence == sequence else "2" * 40)
 
 
+def on_cluster(directive, spec="packed"):
+    return fleeting(target_state(FRAUD, "eu-1", directive, {A: spec}))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "known"),
+    [
+        pytest.param(told(4), told(4), told(4), id="the cluster knows just that"),
+        pytest.param(told(4), told(3, entry(9)), told(4), id="the cluster has not acted on it yet"),
+        pytest.param(told(4), told(9, entry(1)), told(9, entry(1)), id="the cluster was told something later"),
+        pytest.param(None, told(9, entry(1)), told(9, entry(1)), id="our state is lost"),
+    ],
+)
+def test_what_a_cluster_was_told_later_than_we_know_is_the_truth(ours, theirs, known):
+    status = ReleaseStatus(directives={"eu-1": ours} if ours else {})
+    found = caught_up(status, {"eu-1": on_cluster(theirs)})
+    assert found.directives == {"eu-1": known}
+    assert (A in found.effective) is (known == theirs and known != ours)
+
+
 def test_a_cluster_that_is_not_spoken_of_keeps_its_directive():
     status = ReleaseStatus(directives={"us-1": told(3)})
-    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=True, seen={})
+    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=True)
     assert after["us-1"] == told(3)
     assert set(after) == {"eu-1", "us-1"}
 
@@ -101,9 +110,30 @@ def test_specs_are_kept_while_they_run_or_a_revert_may_ask_for_them():
 def test_what_a_directive_names_is_kept_whatever_the_depth():
     release = running()
     status = release.status
-    assert specs(status, status.directives, (), 0) == status.effective
-    assert specs(status, {}, status.history, 0) == status.effective
-    assert specs(status, {}, (), 5) == {}
+    assert specs(status, status.directives, answer(), (), 0) == status.effective
+    assert specs(status, {}, answer(), status.history, 0) == status.effective
+    assert specs(status, {}, answer(), (), 5) == {}
+
+
+def test_the_spec_of_a_candidate_is_kept_though_no_cluster_was_told_yet():
+    release = running()
+    stable = kept(release.status, release.status.stable)
+    assert specs(release.status, {}, replace(answer(), candidate=stable), (), 0) == release.status.effective
+
+
+def test_changes_in_place_do_not_crowd_earlier_versions_out_of_the_history():
+    release = running()
+    edit(release)
+    release.settle()
+    for size in range(3, 15):
+        old, new = (f"min: {least}, max: {max(6, least)}" for least in (size - 1, size))
+        release.repo.edit(PROD, old, new, by="bo")
+        release.settle()
+    versions = [row.model_version for row in release.status.history]
+    assert versions == ["1.4.0", "1.4.0", "1.4.0", "1.3.0"]
+    assert remembered(release.status.history) == release.status.history
+    edit(release, "1.4.0", "1.3.0")
+    assert "1.3.0" in specs_of(release.status)
 
 
 # --- what the machine is given
@@ -168,6 +198,32 @@ def test_a_return_is_of_the_recorded_version_when_todays_runtime_would_make_anot
     assert (asked.runnable.version, asked.known_good, new) == (old, True, None)
 
 
+def test_a_return_needs_no_text_that_resolves_today():
+    release = running()
+    old = release.status.stable
+    edit(release)
+    release.settle()
+    edit(release, "1.4.0", "1.3.0")
+    release.repo.edit("runtimes/onnx-http.yaml", "formats: [onnx]", "formats: [other]", by="bo")
+    assert release.settle().stable == old
+    assert [gate.kind for gate in release.status.gates] == ["Reference"]
+
+
+def test_going_back_to_what_is_stable_gives_a_candidate_in_flight_up_whatever_its_text_makes_today():
+    release = running()
+    old = release.status.stable
+    edit(release)
+    release.turn()
+    release.turn()
+    assert release.status.candidate
+    edit(release, "1.4.0", "1.3.0")
+    release.repo.edit("runtimes/onnx-http.yaml", "port: 8080", "port: 8081", by="bo")
+    release.denied = True
+    settled = release.settle()
+    assert (settled.stable.version, settled.candidate) == (old.version, None)
+    assert release.told() == {old.version}
+
+
 # --- a lost state
 
 
@@ -204,19 +260,21 @@ def test_nothing_runs_and_nothing_is_known():
 def test_what_only_the_ledger_knows_can_still_return():
     release = running()
     found = restored((), release.status.history, release.status.effective)
-    assert (found.stable, found.directives) == (None, {})
+    assert (found.stable, found.directives) == (release.status.stable, {})
     assert found.history == release.status.history
     assert set(specs_of(found)) == {"1.3.0"}
 
 
-def test_a_candidate_that_was_in_flight_is_asked_for_again_by_the_trunk():
+def test_a_candidate_that_was_in_flight_is_known_from_what_its_targets_were_told():
     release = running()
     edit(release)
     release.turn()
     assert release.turn().candidate.model_version == "1.4.0"
     found = lost(release)
     assert found.stable.model_version == "1.3.0"
-    assert found.candidate is None
+    assert found.candidate == release.status.candidate
+    assert found.phase is Phase.STEPPING
+    assert found.full == {"eu-1": 2, "us-1": 2}
     assert found.directives == release.status.directives
     release.status = found
     assert release.settle().stable.model_version == "1.4.0"
@@ -239,7 +297,7 @@ def test_where_directives_differ_the_newest_names_what_is_stable():
     assert found.stable.closure == states[1].directive.closure
 
 
-def test_a_first_release_that_never_became_stable_begins_again_above_what_was_told():
+def test_a_first_release_that_never_became_stable_goes_on_where_its_targets_are():
     release = Release()
     release.turn()
     release.turn(obey=False)
@@ -247,16 +305,15 @@ def test_a_first_release_that_never_became_stable_begins_again_above_what_was_to
         name: fleeting(target_state(FRAUD, name, told, release.status.effective))
         for name, told in release.status.directives.items()
     }
-    before = {name: told.sequence for name, told in release.status.directives.items()}
+    before = release.status
     release.status = restored([row.state for row in seen.values()], (), {})
-    assert release.status.directives == {}
-    release.turn(seen)
-    assert all(told.sequence > before[name] for name, told in release.status.directives.items())
+    assert (release.status.candidate, release.status.directives) == (before.candidate, before.directives)
+    assert release.settle().stable.version == before.candidate.version
 
 
-def test_only_ten_promotions_are_kept():
+def test_only_ten_versions_are_kept():
     row = running().status.history[0]
-    rows = tuple(row.model_copy(update={"model_version": str(number)}) for number in range(14))
+    rows = tuple(row.model_copy(update={"version": f"sha256:{number:064d}"}) for number in range(14))
     assert restored((), rows, {}).history == rows[: progress.HISTORY]
 
 

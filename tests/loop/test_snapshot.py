@@ -191,7 +191,7 @@ def test_another_trust_file_makes_everybody_look_again():
     world.trust = trust(bo={"revokedAt": "2026-11-01T00:00:00Z"})
     found = world.publish(everything=True)
     assert world.last.affected == frozenset(found.releases)
-    assert not standing(found, FRAUD).trusted
+    assert not standing(found, FRAUD).vouched
     assert {
         note for note in (row.note for row in found.governed.values()) if note
     } == set()  # accepted before: in force
@@ -207,7 +207,7 @@ def test_a_release_that_moves_to_another_file_is_the_same_release():
     assert world.last.affected == {FRAUD}
     assert (old.releases[FRAUD].path, new.releases[FRAUD].path) == (PROD, "releases/prod/fraud.yaml")
     assert new.releases[FRAUD].sha256 == old.releases[FRAUD].sha256
-    assert standing(new, FRAUD).trusted
+    assert standing(new, FRAUD).vouched
 
 
 # --- whose file is it
@@ -264,7 +264,7 @@ def test_a_document_over_the_limit_is_a_problem_of_its_own():
     repo.write(PROD, repo.text(PROD).encode() + b"#" * LIMIT)
     found = snapshot(repo)
     assert found.releases[FRAUD].document is None
-    assert standing(found, CHAT).trusted
+    assert standing(found, CHAT).vouched
 
 
 def test_problems_stand_in_the_order_of_paths():

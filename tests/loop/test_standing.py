@@ -3,7 +3,7 @@
 import pytest
 from loop_acme import FRAUD, NOW, PROD, Published, Repo, key_of, later, snapshot, trust
 
-from reconciler.loop.standing import operation, questions, runtimes, stand
+from reconciler.loop.standing import questions, runtimes, stand
 from reconciler.model.state import Promotion
 from reconciler.trust.known_good import Known, Unknown
 
@@ -23,7 +23,7 @@ def test_signed_by_somebody_who_may_and_everything_it_names_is_there():
     found = standing(Repo())
     assert closed(found) == []
     assert [gate.kind for gate in found.gates] == ["Signature", "Reference"]
-    assert found.trusted
+    assert found.vouched
     assert found.verification.people == {"bo"}
     assert found.resolved.clusters == ("eu-1", "us-1")
     assert found.resolved.effective.spec.model.version == "1.3.0"
@@ -133,9 +133,9 @@ def test_a_closed_gate(row):
     assert closed(found) == [(kind, reason)]
     (message,) = [gate.message for gate in found.gates if not gate.open]
     assert sentence in message
-    assert not found.trusted
+    assert found.vouched is (kind == "Reference")  # people vouched for it; it only does not resolve today
     others = standing(repo, key_of("staging", "support-chat"))
-    assert others.trusted  # one bad file stops nobody else
+    assert others.vouched  # one bad file stops nobody else
 
 
 def test_a_runtime_of_the_repository_that_is_not_trusted_does_not_fall_back_to_the_shipped_one_of_its_name():
@@ -175,7 +175,7 @@ def test_the_closure_is_of_what_decides_what_runs(change, moves):
     after = stand(FRAUD, world.publish(), (), first_seen=NOW, now=NOW)
     assert (before.closure != after.closure) is bool(moves)
     assert bool(after.notes) is (moves is None)
-    assert after.trusted
+    assert after.vouched
 
 
 def test_a_release_may_lie_where_an_accepted_document_was():
@@ -185,7 +185,7 @@ def test_a_release_may_lie_where_an_accepted_document_was():
     world.repo.sign(ENVIRONMENT)
     world.repo.remove(PROD)
     after = stand(FRAUD, world.publish(), (), first_seen=NOW, now=NOW)
-    assert after.trusted
+    assert after.vouched
     assert after.closure != before.closure
     assert after.environment == before.environment
 
@@ -273,7 +273,9 @@ def test_what_is_not_near_enough_is_an_ordinary_candidate(change, reason):
 def asked(repo, running=None, **more):
     found = snapshot(repo)
     row = stand(FRAUD, found, more.pop("history", ()), first_seen=NOW, now=NOW)
-    return row, questions(row, found, (), running=running, commit=None, objects={"Deployment": 2}, now=NOW)
+    rollback = more.pop("rollback", False)
+    objects = {"Deployment": 2}
+    return row, questions(row, found, (), running=running, commit=None, objects=objects, rollback=rollback, now=NOW)
 
 
 POLICY = b"""\
@@ -303,16 +305,17 @@ def test_what_does_not_resolve_is_not_asked_about():
     assert (found.questions, found.skipped) == ((), ())
 
 
-def test_operations():
+@pytest.mark.parametrize(
+    ("runs", "rollback", "operation"),
+    [(False, False, "Create"), (True, False, "Update"), (True, True, "Rollback")],
+)
+def test_operations(runs, rollback, operation):
     repo = Repo()
+    repo.write("policies/clusters.yaml", POLICY.replace(b"NAME", b"clusters"))
+    repo.sign("policies/clusters.yaml")
     row, _ = asked(repo)
-    running = row.resolved.effective
-    known = stand(FRAUD, snapshot(repo), (promotion(repo, 60),), first_seen=NOW, now=NOW)
-    same = stand(FRAUD, snapshot(repo), (promotion(repo, 60, version=running.version),), first_seen=NOW, now=NOW)
-    assert operation(row, None) == "Create"
-    assert operation(row, running) == "Update"
-    assert operation(known, running) == "Rollback"
-    assert operation(same, running) == "Update"
+    _, found = asked(repo, running=row.resolved.effective if runs else None, rollback=rollback)
+    assert {question.operation for question in found.questions} == {operation}
 
 
 def test_runtimes_in_force():

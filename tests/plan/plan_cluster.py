@@ -169,6 +169,7 @@ class Target:
         seen = SeenTarget(
             key=KEY,
             home=HOME,
+            taken_over=frozenset(),
             directive=self.directive,
             effective={Version(version): spec for version, spec in named.items()},
             packed={Version(version): pack(spec) for version, spec in named.items()},

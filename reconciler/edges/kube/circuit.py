@@ -41,6 +41,11 @@ class Circuit:
             return True, 0.0, ""
         return False, max(wait, 1.0), f"Cluster {self._cluster} does not answer: {self._why}"
 
+    def down(self) -> str:
+        """Why the server counts as gone: from the circuit's opening until it answers again; empty otherwise."""
+        with self._lock:
+            return f"Cluster {self._cluster} does not answer: {self._why}" if self._trips else ""
+
     def enter(self) -> None:
         """Before a request, then give one verdict; raises Retry(ClusterUnreachable) while the circuit is open."""
         with self._lock:
