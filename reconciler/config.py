@@ -16,6 +16,7 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 
 from reconciler.documents.load import Positions
 from reconciler.documents.schema import parse_as
+from reconciler.documents.words import field_name
 from reconciler.errors import Invalid, Misused, Problem
 from reconciler.model.wire import DnsLabel, Duration, Field, Quantity, Wire, quantity_value
 
@@ -215,7 +216,7 @@ def load(path: Path) -> Settings:
         raise Misused(f"{path} cannot be read: {error.strerror}") from None
     settings = Settings(config=config, folder=path.resolve().parent)
     problems = [
-        Problem(path=str(path), line=line, column=column, field=".".join(map(str, field)), message=message)
+        Problem(path=str(path), line=line, column=column, field=field_name(field), message=message)
         for field, message in _unresolved(settings)
         for line, column in [_place(positions, field)]
     ]

@@ -147,6 +147,9 @@ def _tell(error: Exception) -> int:
     if isinstance(error, typer.TyperException):
         _say(_usage(error))
         return EXIT_USAGE
+    if isinstance(error, OSError) and error.filename is not None:
+        _say(f"{error.filename} cannot be used: {error.strerror}")
+        return EXIT_USAGE
     _say(f"this is a fault of reconciler: {_words(error)}; run again with {_VERBOSE}")
     return EXIT_UNREACHABLE
 
@@ -175,7 +178,11 @@ def _trace(error: Exception) -> None:
 
 def _say(sentence: str) -> None:
     try:
-        print(sentence, file=sys.stderr, flush=True)
+        print(
+            "".join(char if char.isprintable() or char == "\n" else "?" for char in sentence),
+            file=sys.stderr,
+            flush=True,
+        )
     except BrokenPipeError:
         return  # nobody listens any more; the exit code still says it
 

@@ -73,7 +73,7 @@ def _may_be_named(path: str, data: bytes) -> bool:
     """Whether a document that is not valid may be one that releases refer to."""
     roots = read(path, data).roots
     kind = roots[0].get("kind") if roots and isinstance(roots[0], dict) else None
-    return kind not in KINDS or kind in _NAMED
+    return not isinstance(kind, str) or kind not in KINDS or kind in _NAMED
 
 
 def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem]:

@@ -45,8 +45,20 @@ class _Screen:
         self.fast = fast
         self._console: Any = console()
 
-    def line(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style or None, markup=False)
+    def line(self, text: str, style: str = "", *, indent: int = 0) -> None:
+        """One line; on a terminal it is wrapped, with what follows under its beginning."""
+        import textwrap
+
+        rest = " " * indent
+        if self._console.is_terminal and indent:
+            lines = textwrap.wrap(
+                text, self._console.width, initial_indent=" " * (indent - 2), subsequent_indent=rest,
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+            text = "\n".join(lines)
+        elif indent:
+            text = " " * (indent - 2) + text
+        self._console.print(text, style=style or None, markup=False, soft_wrap=True)
 
     def chapter(self, number: int, total: int, title: str, words: str) -> None:
         self.line(f"\n[{number}/{total}] {title}", "bold")
@@ -54,7 +66,7 @@ class _Screen:
 
     def progress(self, sentence: str) -> None:
         if not self.fast:
-            self.line(f"      … {sentence}", "dim")
+            self.line(f"… {sentence}", "dim", indent=8)
 
     def pause(self) -> None:
         if not self.fast:
@@ -77,8 +89,9 @@ def _play(folder: Path, screen: _Screen, *, keep: bool, kubeconfig: Path | None)
             for number, step in enumerate(STORY, start=1):
                 screen.chapter(number, len(STORY), step.title, step.words)
                 screen.pause()
-                screen.line(f"    ✓ {step.play(stage)}", "green")
-            screen.line(f"\n    ✓ ledger verified: {_ledger(stage)}", "green")
+                screen.line(f"✓ {step.play(stage)}", "green", indent=6)
+            screen.line("\nAn auditor checks the ledger from a clone, offline.", "bold")
+            screen.line(f"✓ {_ledger(stage)}", "green", indent=6)
         finally:
             finished = number == len(STORY)
             if not (keep and finished):
@@ -98,13 +111,20 @@ def _ledger(stage: Any) -> str:
 
 
 def _farewell(screen: _Screen, stage: Any) -> None:
+    import sys
+
     people = stage.organisation
     stage.start_daemon()
-    screen.line("\nEverything is still running. Go on by hand:")
+    pids = " ".join(str(process.pid) for process in (stage.daemon, stage.servers) if process)
+    release = "releases/staging/fraud-detector.yaml"
+    screen.line("\nEverything is still running. Watch from a second terminal:")
+    screen.line(f"  kubectl --kubeconfig {people.kubeconfig} get releasestates -A -w")
+    screen.line("Go on by hand:")
+    screen.line(f"  export PATH={Path(sys.executable).parent}:$PATH RECONCILER_CONFIG={people.settings}")
     screen.line(f"  cd {people.checkout.top}")
-    screen.line("  $EDITOR releases/staging/fraud-detector.yaml")
-    screen.line(f"  reconciler sign releases/staging/fraud-detector.yaml --key {people.person('ada').key}")
-    screen.line('  git commit -am "Promote" && git push')
-    screen.line(f"  reconciler status --config {people.settings}")
-    screen.line(f"  kubectl --kubeconfig {people.kubeconfig} get releasestates,deploy -A -w")
-    screen.line(f"Stop it: kill {stage.daemon.pid} {stage.servers.pid if stage.servers else ''}")
+    screen.line(f"  sed -i 's/version: 1.3.0/version: 1.3.1/' {release}")
+    screen.line(f"  reconciler sign {release} --key {people.person('ada').key}")
+    screen.line('  git commit -am "Promote fraud-detector 1.3.1 to staging" && git push     # promote')
+    screen.line("  reconciler status")
+    screen.line("  git revert --no-edit HEAD && git push                                      # roll back")
+    screen.line(f"Stop it: kill {pids}; rm -r {people.folder}")

@@ -30,7 +30,7 @@ def status(
 
     Example: reconciler status prod/fraud-detector
     """
-    states = sorted(_states(config), key=lambda state: (state.release.environment, state.release.name))
+    states, troubles = _read(config)
     chosen = [state for state in states if name in ("", state.release.name, str(state.key))]
     if name and not chosen:
         raise NotFound(f"there is no release '{name}'", hint=_there_is(states))
@@ -38,9 +38,13 @@ def status(
         print_json([_data(state) for state in chosen])
     elif name:
         print("\n\n".join(_detail(state) for state in chosen))
-    else:
+    elif chosen:
         print_table(("ENVIRONMENT", "RELEASE", "RUNS", "PHASE", "READY", "WHY"), [_row(state) for state in chosen])
-    return EXIT_DONE if all(_well(state) for state in chosen) else EXIT_NO
+    else:
+        print("Nothing was released yet.")
+    for trouble in troubles:
+        typer.echo(trouble, err=True)
+    return EXIT_DONE if not troubles and all(_well(state) for state in chosen) else EXIT_NO
 
 
 def _there_is(states: list["ReleaseState"]) -> str:
@@ -48,11 +52,12 @@ def _there_is(states: list["ReleaseState"]) -> str:
     return f"there is {names}" if names else "nothing was released yet"
 
 
-def _states(config: Path | None) -> list["ReleaseState"]:
+def _read(config: Path | None) -> tuple[list["ReleaseState"], list[str]]:
+    """Every release's state, by environment and name, and what is wrong with the repositories themselves."""
     from reconciler.config import find, load
     from reconciler.edges.kube.connect import open_in_cluster, open_kubeconfig
     from reconciler.edges.kube.states import States
-    from reconciler.model.state import ReleaseState
+    from reconciler.model.state import ReleaseState, RepositoryState
 
     settings = load(find(config))
     home = settings.config.home
@@ -62,9 +67,19 @@ def _states(config: Path | None) -> list["ReleaseState"]:
         path = settings.path(home.kubeconfig)
         connection = open_kubeconfig(path, home.context, name="home", allow=settings.config.allowed)
     try:
-        return [row.value for row in States(connection, ReleaseState).list(home.namespace).stored]
+        releases = States(connection, ReleaseState).list(home.namespace)
+        repositories = States(connection, RepositoryState).list(home.namespace)
     finally:
         connection.close()
+    states = [row.value for row in releases.stored]
+    troubles = [row.sentence for row in (*releases.unreadable, *repositories.unreadable)]
+    troubles += [
+        f"{row.value.repository}: {condition.reason}: {condition.message}"
+        for row in repositories.stored
+        for condition in row.value.status.conditions
+        if condition.status == "False"
+    ]
+    return sorted(states, key=lambda state: (state.release.environment, state.release.name)), troubles
 
 
 def _condition(state: "ReleaseState", kind: str) -> tuple[str, str]:
@@ -74,7 +89,8 @@ def _condition(state: "ReleaseState", kind: str) -> tuple[str, str]:
 
 
 def _well(state: "ReleaseState") -> bool:
-    return _condition(state, "Ready")[0] == "True" and _condition(state, "Held")[0] != "True"
+    good = _condition(state, "Ready")[0] == "True" and _condition(state, "Held")[0] != "True"
+    return good and _condition(state, "ConfigTrusted")[0] != "False"
 
 
 def _why(state: "ReleaseState") -> str:
@@ -82,7 +98,8 @@ def _why(state: "ReleaseState") -> str:
     gates = "; ".join(gate.message for gate in state.status.gates)
     ready, message = _condition(state, "Ready")
     moving = state.status.message if state.status.candidate else ""
-    return gates or ("" if ready == "True" else message) or moving
+    untrusted = _condition(state, "ConfigTrusted")[1]
+    return gates or ("" if ready == "True" else message) or moving or untrusted
 
 
 def _row(state: "ReleaseState") -> tuple[str, ...]:
@@ -105,8 +122,10 @@ def _detail(state: "ReleaseState") -> str:
     if now.candidate:
         lines.append(f"  candidate {now.candidate.model_version} ({now.candidate.version[:17]})")
     lines += [f"  phase     {now.phase}", f"  revision  {now.revision[:12]}"]
-    lines += [f"  {row.type:<13} {row.status:<8} {row.reason}: {row.message}".rstrip(": ") for row in now.conditions]
-    lines += [f"  ✗ {gate.kind}: {gate.message}" for gate in now.gates]
+    for row in now.conditions:
+        words = "" if row.type == "Held" else row.message  # its gates have a line each
+        lines.append(f"  {row.type:<13} {row.status:<8} {row.reason}: {words}".rstrip(": "))
+    lines += [f"  ✗ {gate.kind}: {_indented(gate.message)}" for gate in now.gates]
     lines += [f"  · policy {verdict.name}: {verdict.result} {verdict.message}".rstrip() for verdict in now.verdicts]
     for cluster, directive in now.directives.items():
         sizes = ", ".join(
@@ -120,6 +139,10 @@ def _detail(state: "ReleaseState") -> str:
     if now.message:
         lines.append(f"  {now.message}")
     return "\n".join(lines)
+
+
+def _indented(message: str) -> str:
+    return message.replace("\n", "\n      ")
 
 
 def _data(state: "ReleaseState") -> dict[str, Any]:

@@ -45,7 +45,7 @@ _SETTINGS = """\
 apiVersion: reconciler.dev/v1alpha1
 kind: Config
 home: {{kubeconfig: kube/fleet, context: {home}}}  # the cluster that holds the release state
-allow: [fileRemotes, plainLoopback]            # the repository and the demo's clusters are on this machine
+allow: [fileRemotes, plainLoopback]            # a repository, and clusters, on this machine
 repositories:
   - name: {repository}
     url: {url}
@@ -123,6 +123,7 @@ def make(
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")  # made inside another repository, its keys must not be committed there
     publics = {name: _make_key(folder / "keys" / name) for name in (*_PEOPLE, "daemon")}
     (folder / "trust.yaml").write_text(_trust(repository, publics))
     (folder / "kube").mkdir()
@@ -169,4 +170,5 @@ def _make_repository(work: Path, origin: Path, repository: str) -> Checkout:
     checkout.set_config("branch.main.remote", "origin")
     checkout.set_config("branch.main.merge", "refs/heads/main")
     checkout.set_config(CONFIG_REPOSITORY, repository)
+    checkout.set_config("user.signingkey", str((work.parent / "keys" / "bo").resolve()))
     return checkout

@@ -130,15 +130,16 @@ class Stage:
     ) -> float:
         """Wait until `holds`; returns how many seconds it took. Raises Refused with `what` when it never does."""
         began = time.monotonic()
-        self.told = self._message(telling)
+        with contextlib.suppress(ReconcilerError):
+            self.told = self._message(telling)
         while time.monotonic() - began < seconds:
             try:
                 if holds():
                     return time.monotonic() - began
+                if telling:
+                    self._tell(telling)
             except (ReconcilerError, KeyError, AttributeError):
-                pass  # not there yet
-            if telling:
-                self._tell(telling)
+                pass  # not there yet, or not to be seen at the moment
             if self.daemon and self.daemon.poll() is not None:
                 raise Unreachable(f"the daemon ended with {self.daemon.returncode} while waiting until {what}")
             time.sleep(every)

@@ -61,9 +61,9 @@ def runs(stage: Stage, version: str) -> bool:
     return True
 
 
-def pods(stage: Stage, cluster: str) -> list[dict[str, Any]]:
-    """Production's pods on one cluster that are not going away."""
-    found = stage.ask(cluster, "GET", f"/api/v1/namespaces/{_NAMESPACE}/pods")["items"]
+def pods(stage: Stage, cluster: str, namespace: str = _NAMESPACE) -> list[dict[str, Any]]:
+    """Pods of one cluster and namespace (production's, unless told) that are not going away."""
+    found = stage.ask(cluster, "GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
@@ -96,10 +96,12 @@ def unsigned(stage: Stage) -> str:
     """A change that nobody signed is merged."""
     edit(stage, STAGING, version="1.4.1", auc=0.96, who="ada", message="Try 1.4.1 in staging", sign=False)
     stage.wait("the unsigned change is held", lambda: bool(held(stage, "staging", "Signature")))
-    status = stage.status("staging", "fraud-detector")
-    if status.stable is None or status.stable.model_version != "1.3.0":
+    sentence = held(stage, "staging", "Signature")
+    found = pods(stage, CLUSTERS[0], "fraud-staging")
+    if {pod["metadata"]["annotations"]["reconciler.dev/model-version"] for pod in found} != {"1.3.0"}:
         raise Refused("an unsigned change was released")
-    return f"Held, and 1.3.0 keeps serving in staging: {held(stage, 'staging', 'Signature')}"
+    _take_back(stage, "ada")
+    return f"Held, and 1.3.0 keeps serving in staging: {sentence}"
 
 
 def denied(stage: Stage) -> str:
@@ -109,6 +111,13 @@ def denied(stage: Stage) -> str:
     if not runs(stage, "1.4.0"):
         raise Refused("a denied model was released")
     return f"Held, and 1.4.0 keeps serving: {held(stage, 'prod', 'Policy')}"
+
+
+def _take_back(stage: Stage, who: str) -> None:
+    """The last commit is reverted by the person who made it."""
+    people = stage.organisation
+    people.checkout.revert(people.checkout.head(), people.person(who).actor)
+    people.checkout.push()
 
 
 def drift(stage: Stage) -> str:
@@ -126,18 +135,13 @@ def drift(stage: Stage) -> str:
 
 
 def revert(stage: Stage) -> str:
-    """Two reverts in Git bring the version before back, without a new signature."""
-    people = stage.organisation
-    platform = people.person("bo")
-    checkout = people.checkout
-    worse = checkout.head()
-    checkout.revert(worse, platform.actor)
-    good = edit(stage, PROD, version="1.5.1", auc=0.96, who="bo", message="Promote fraud-detector 1.5.1 to prod")
+    """A revert in Git brings the version before back, without a new signature."""
+    _take_back(stage, "bo")  # 1.5.0, which was denied
+    edit(stage, PROD, version="1.5.1", auc=0.96, who="bo", message="Promote fraud-detector 1.5.1 to prod")
     stage.wait("1.5.1 serves in production", lambda: serves(stage, "1.5.1"), telling="prod/fraud-detector")
-    checkout.revert(good, platform.actor)  # type: ignore[arg-type]  # what commit returned
-    checkout.push()
+    _take_back(stage, "bo")
     seconds = stage.wait("1.4.0 serves again", lambda: serves(stage, "1.4.0"), telling="prod/fraud-detector")
-    return f"git revert + push: 1.4.0 returned at once with its old signature ({seconds:.1f} s)"
+    return f"git revert + push: 1.4.0 returned with its old signature, past every gate ({seconds:.1f} s)"
 
 
 def restart(stage: Stage) -> str:
@@ -164,8 +168,9 @@ def rebuild(stage: Stage) -> str:
     seconds = stage.wait("1.6.0 is known as stable again", lambda: serves(stage, "1.6.0"))
     if _uids(stage) != before:
         raise Refused("rebuilding the state touched running pods")
-    history = [row.model_version for row in stage.status("prod", "fraud-detector").history[:3]]
-    return f"state rebuilt from TargetStates and ledger, no pod touched, history {', '.join(history)} ({seconds:.1f} s)"
+    history = ", ".join(row.model_version for row in stage.status("prod", "fraud-detector").history[:3])
+    rebuilt = f"state rebuilt from TargetStates and ledger, no pod touched ({seconds:.1f} s)"
+    return f"{rebuilt}; history, newest first: {history}"
 
 
 def _uids(stage: Stage) -> set[str]:
@@ -175,7 +180,11 @@ def _uids(stage: Stage) -> set[str]:
 STORY: tuple[Step, ...] = (
     Step(title="First release", words="A signed repository, a daemon, two clusters.", play=first_release),
     Step(title="Update", words="Bo merges a signed change: fraud-detector 1.4.0 for production.", play=update),
-    Step(title="Unsigned change refused", words="Ada merges 1.4.1 to staging and forgets to sign.", play=unsigned),
+    Step(
+        title="Unsigned change refused",
+        words="Ada merges 1.4.1 to staging, forgets to sign, and takes it back.",
+        play=unsigned,
+    ),
     Step(title="Policy denies", words="Bo merges 1.5.0, which scores worse than what runs.", play=denied),
     Step(title="Drift repaired", words="Somebody edits and deletes a Service with kubectl.", play=drift),
     Step(title="Revert", words="1.5.1 goes out, and is reverted in Git.", play=revert),

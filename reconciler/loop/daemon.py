@@ -120,6 +120,7 @@ class Daemon:
         ledger = Ledger(
             name,
             ref=settings.ledger.ref,
+            branch=settings.branch,
             mirror=mirror,
             key=load_private_key(self._settings.path(signing.key_file).read_bytes()),
             actor=Actor(name=signing.name, email=signing.email),

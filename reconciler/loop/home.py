@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 
 from reconciler.edges.kube.connect import Connection, cluster_uid
@@ -9,7 +10,7 @@ from reconciler.edges.kube.states import State, States, Stored, Unreadable, unre
 from reconciler.edges.kube.watch import HomeCache
 from reconciler.errors import Conflict, NotFound, Retry, Stalled
 from reconciler.model.ids import ReleaseKey, RepositoryName
-from reconciler.model.state import ReleaseState, RepositoryState
+from reconciler.model.state import ReleaseState, RepositoryState, RepositoryStatus
 
 MOVED_AGAIN = 0.2  # seconds
 
@@ -24,6 +25,7 @@ class Home:
         self._releases = States(connection, ReleaseState)
         self._repositories = States(connection, RepositoryState)
         self._uid = ""
+        self._repository_lock = threading.Lock()
 
     @property
     def uid(self) -> str:
@@ -81,21 +83,28 @@ class Home:
         """One repository's state."""
         return next((row for row in self.cache.repositories.by_name.values() if row.value.repository == name), None)
 
-    def save_repository(self, value: RepositoryState) -> None:
-        """Write one repository's state; raises Retry when somebody wrote in between."""
-        stored = self.repository(RepositoryName(value.repository))
-        if stored and stored.value == value:
-            return
-        name = repository_state_name(RepositoryName(value.repository))
-        try:
-            written = (
-                self._repositories.update(stored, value)
-                if stored
-                else self._repositories.create(self.namespace, name, value)
-            )
-        except (Conflict, NotFound) as error:
-            raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
-        self.cache.repositories.observe(written)
+    def change_repository(
+        self, name: RepositoryName, branch: str, change: Callable[[RepositoryStatus], RepositoryStatus]
+    ) -> None:
+        """Change one repository's state from what it is now; raises Retry when another process wrote in between.
+
+        Its source and its ledger both write it, each its own fields.
+        """
+        with self._repository_lock:
+            stored = self.repository(name)
+            before = stored.value.status if stored else RepositoryStatus()
+            value = RepositoryState(repository=name, branch=branch, status=change(before))
+            if stored and stored.value == value:
+                return
+            try:
+                written = (
+                    self._repositories.update(stored, value)
+                    if stored
+                    else self._repositories.create(self.namespace, repository_state_name(name), value)
+                )
+            except (Conflict, NotFound) as error:
+                raise Retry(error.message, reason="StateMoved", after=MOVED_AGAIN) from error
+            self.cache.repositories.observe(written)
 
 
 def one_state(rows: tuple[Stored[State] | Unreadable, ...]) -> Stored[State] | None:

@@ -21,8 +21,9 @@ from reconciler.loop.home import Home
 from reconciler.loop.ledger_page import readme, status_file, status_path
 from reconciler.loop.telemetry import Telemetry
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, short
+from reconciler.model.plan import condition
 from reconciler.model.record import OutboxEntry, Record
-from reconciler.model.state import AcceptedDocument, Promotion, ReleaseState
+from reconciler.model.state import AcceptedDocument, Promotion, ReleaseState, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.keys import PrivateKey
 from reconciler.trust.sshsig import GIT_NAMESPACE, sign
@@ -30,6 +31,7 @@ from reconciler.trust.sshsig import GIT_NAMESPACE, sign
 COALESCE = 0.5  # seconds; what is decided meanwhile goes into the same commit
 RETRY = 10.0  # seconds after a push that failed
 _RACES = 3
+_INTACT = "LedgerIntact"
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Ledger:
         repository: RepositoryName,
         *,
         ref: str,
+        branch: str,
         mirror: Mirror,
         key: PrivateKey,
         actor: Actor,
@@ -60,6 +63,7 @@ class Ledger:
     ) -> None:
         self.repository = repository
         self._ref = ref
+        self._branch = branch
         self._mirror = mirror
         self._writer = Writer(mirror)
         self._key = key
@@ -75,20 +79,61 @@ class Ledger:
     # --- reading
 
     def load(self) -> None:
-        """Fetch and verify; raises Retry when the Git host cannot be reached."""
-        head = self._mirror.fetch_ref(self._ref)
-        if head is None:
-            self._known = _Known()
+        """Fetch and verify; raises Retry when the Git host cannot be reached.
+
+        The home cluster keeps our head: a ledger that does not continue it was truncated or rewritten. Then ours is
+        taken from the mirror and pushed again or, where the mirror is new, what still counts is gone on with.
+        """
+        theirs = self._mirror.fetch_ref(self._ref)
+        ours = self._known.head or self._kept_head()
+        if ours is None or ours == theirs or self._mirror.contains(theirs, ours):
+            self._known = self._read(theirs)
+            self._tell(intact=True, message="")
             return
+        message = f"{self._ref} was truncated or rewritten: it does not continue our {ours[:12]}"
+        self._log.error("ledger rewritten", repository=self.repository, sentence=message)
+        try:
+            self._mirror.trees.commit(ours)
+        except NotFound:
+            self._known = self._read(theirs)
+            self._tell(intact=False, message=f"{message}, and the mirror has not kept it")
+            return
+        self._writer.restore(self._ref, ours, theirs)
+        self._known = self._read(ours)
+        self._tell(intact=False, message=f"{message}; ours was pushed again")
+
+    def _kept_head(self) -> Revision | None:
+        """Our head as the home cluster keeps it."""
+        stored = self._home.repository(self.repository)
+        return Revision(stored.value.status.ledger) if stored and stored.value.status.ledger else None
+
+    def _read(self, head: Revision | None) -> _Known:
+        """What counts in the ledger at a commit."""
+        if head is None:
+            return _Known()
         files = self._mirror.trees.walk(head).files
         paths = [path for path in files if path.startswith("records/")]
         blobs = dict(zip(paths, self._mirror.trees.read_many([files[path] for path in paths]), strict=True))
         chain = verify_chain(blobs, self._trust())
         for problem in chain.problems:
             self._log.error("ledger entry does not count", repository=self.repository, problem=problem)
-        self._known = _Known(
-            head=head, chain=chain, identities=frozenset(identity(link.record) for link in chain.links)
-        )
+        return _Known(head=head, chain=chain, identities=frozenset(identity(link.record) for link in chain.links))
+
+    def _tell(self, *, intact: bool, message: str) -> None:
+        """Keep our head on the home cluster, with a condition once the ledger was not as we left it."""
+        known = self._known
+
+        def change(status: RepositoryStatus) -> RepositoryStatus:
+            rows = {row.type: row for row in status.conditions}
+            if not intact:
+                rows[_INTACT] = condition(
+                    status.conditions, type_=_INTACT, status=False, reason="LedgerRewritten", message=message,
+                    now=self._now(),
+                )  # fmt: skip
+            update: dict[str, object] = {"ledger": known.head or "", "sequence": known.chain.sequence}
+            return status.model_copy(update=update | {"conditions": tuple(rows.values())})
+
+        self._home.change_repository(self.repository, self._branch, change)
 
     @property
     def head(self) -> Revision | None:
@@ -277,4 +322,5 @@ class Ledger:
             chain=Chain(links=(*known.chain.links, *links), problems=known.chain.problems),
             identities=known.identities | {identity(link.record) for link in links},
         )
+        self._tell(intact=True, message="")
         self._log.info("ledger pushed", repository=self.repository, commit=short(commit), records=count)

@@ -181,6 +181,17 @@ def specs(
     return {version: text for version, text in sorted(status.effective.items()) if version in needed}
 
 
+def knows_nothing(status: ReleaseStatus) -> bool:
+    """True for a state that is lost, was emptied, or never had anything to say of what runs."""
+    return status.stable is None and not status.directives and not status.history
+
+
+def refilled(status: ReleaseStatus, found: ReleaseStatus) -> ReleaseStatus:
+    """A state that knows nothing, with what targets and ledger know."""
+    fields = ("stable", "candidate", "phase", "full", "directives", "effective", "history")
+    return status.model_copy(update={name: getattr(found, name) for name in fields})
+
+
 def remembered(history: Iterable[Promotion]) -> tuple[Promotion, ...]:
     """The history that is kept, newest first: of the last ten versions the newest three manifests each."""
     rows: dict[Version, list[Promotion]] = {}

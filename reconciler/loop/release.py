@@ -121,7 +121,9 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
         raise Retry(f"waiting for the lists of {', '.join(sorted(unlisted))}", reason="ClusterNotListed", after=0.1)
     if stored is None and key not in snapshot.releases and not any(row.state for row in clusters.values()):
         return None
-    status = stored.value.status if stored else world.restore(key, clusters)
+    status = stored.value.status if stored else ReleaseStatus()
+    if progress.knows_nothing(status):
+        status = progress.refilled(status, world.restore(key, clusters))
     return ReleaseFacts(
         key=key,
         snapshot=snapshot,

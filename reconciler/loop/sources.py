@@ -24,7 +24,7 @@ from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
 from reconciler.model.plan import Condition, condition
 from reconciler.model.record import OutboxEntry, Record
-from reconciler.model.state import AcceptedDocument, RepositoryState, RepositoryStatus
+from reconciler.model.state import AcceptedDocument, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.people import read_trust
 
@@ -115,26 +115,34 @@ class Source:
         with self._polling:
             if not self._home.synced:
                 raise Retry("the home cluster has not been listed yet", reason="HomeNotListed", after=0.2)
-            if not self._loaded:
-                self._ledger.load()
-                self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
-                self._loaded = True
             self._reread_trust()
-            status = self._status()
-            accepted = Revision(status.revision) if status.revision else self._ledger.revision()
             try:
-                found = self.mirror.poll(accepted, self._start)
-            except Retry:
-                self._go_on(accepted, status)
-                raise
-            if isinstance(found, Missing | Rewritten | NotFromStart):
-                self._go_on(accepted, status)
-                return self._refuse(status, found)
-            try:
-                return self._take(self._revision(found), status)
-            except Stalled as error:
+                return self._look()
+            except (Retry, Stalled) as error:
+                status = self._status()
+                self._go_on(self._accepted(status), status)
                 self._mark(status, synced=False, reason=error.reason, message=error.message)
+                if isinstance(error, Retry):
+                    raise
                 return error.reason
+
+    def _look(self) -> str:
+        """Read ledger and trunk as far as they moved; raises Retry and Stalled."""
+        if not self._loaded:
+            self._ledger.load()
+            self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
+            self._loaded = True
+        status = self._status()
+        accepted = self._accepted(status)
+        found = self.mirror.poll(accepted, self._start)
+        if isinstance(found, Missing | Rewritten | NotFromStart):
+            self._go_on(accepted, status)
+            return self._refuse(status, found)
+        return self._take(self._revision(found), status)
+
+    def _accepted(self, status: RepositoryStatus) -> Revision | None:
+        """The last revision that we accepted, as home or the ledger knows it."""
+        return Revision(status.revision) if status.revision else self._ledger.revision()
 
     def _go_on(self, accepted: Revision | None, status: RepositoryStatus) -> None:
         """The trunk cannot be read: what was accepted stays in force, judged with the trust file of now.
@@ -244,15 +252,12 @@ class Source:
             if before.accepted.get(path) != document:
                 outbox.append(self._accepted_entry(path, document, snapshot.revision))
         message = "; ".join(snapshot.rejected)
-        status = RepositoryStatus(
+        self._change(
             revision=snapshot.revision,
             accepted=accepted,
-            ledger=self._ledger.head or "",
-            sequence=self._ledger.chain.sequence,
             outbox=tuple(outbox),
             conditions=self._conditions(before, synced=True, reason="Synced", message=message),
         )
-        self._save(status)
         if len(outbox) > len(before.outbox):
             self._ledger.wake()
 
@@ -304,20 +309,15 @@ class Source:
             return
         if not synced:
             self._log.error("trunk refused", repository=self.repository, reason=reason, sentence=message)
-        self._save(
-            status.model_copy(
-                update={"conditions": self._conditions(status, synced=synced, reason=reason, message=message)}
-            )
-        )
+        self._change(conditions=self._conditions(status, synced=synced, reason=reason, message=message))
 
     def _conditions(
         self, before: RepositoryStatus, *, synced: bool, reason: str, message: str
     ) -> tuple[Condition, ...]:
-        return (
-            condition(
-                before.conditions, type_="Synced", status=synced, reason=reason, message=message, now=self._now()
-            ),
-        )
+        others = tuple(row for row in before.conditions if row.type != "Synced")
+        now = self._now()
+        row = condition(before.conditions, type_="Synced", status=synced, reason=reason, message=message, now=now)
+        return (row, *others)
 
-    def _save(self, status: RepositoryStatus) -> None:
-        self._home.save_repository(RepositoryState(repository=self.repository, branch=self._branch, status=status))
+    def _change(self, **fields: Any) -> None:
+        self._home.change_repository(self.repository, self._branch, lambda now: now.model_copy(update=fields))

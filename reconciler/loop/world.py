@@ -159,6 +159,10 @@ class World:
                 state=handle.target(key),
                 trouble=silent or self._troubles.get(TargetKey(release=key, cluster=name), ""),
             )
+        snapshot = self.snapshot(key.repository)
+        for declared in snapshot.documents("Cluster") if snapshot else ():  # those that are being opened at the moment
+            opening = Fleeting(reachable=False, listing=True, state=None, trouble="")
+            seen.setdefault(ClusterName(declared), opening)
         return seen
 
     def restore(self, key: ReleaseKey, clusters: Mapping[ClusterName, Fleeting]) -> ReleaseStatus:

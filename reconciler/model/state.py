@@ -166,6 +166,12 @@ class ReleaseState(Wire):
         """The release's identity."""
         return release_key(self.release)
 
+    def to_data(self) -> dict[str, Any]:
+        """The phase is always written, also the first one: people read it in a column."""
+        data = super().to_data()
+        data.setdefault("status", {})["phase"] = self.status.phase.value
+        return data
+
 
 class InventoryEntry(Wire):
     """One object we made. `rendered` is the payload's digest, `live` what the server had after we applied it.

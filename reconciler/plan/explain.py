@@ -10,8 +10,15 @@ from typing import Any
 
 from reconciler.model.ids import ReleaseKey, short
 from reconciler.model.plan import Action, Change, Gate, Plan
-from reconciler.model.policy import PolicyVerdict
+from reconciler.model.policy import PolicyResult, PolicyVerdict
 
+_MARKS = {
+    PolicyResult.PASS: "✓",
+    PolicyResult.FAIL: "✗",
+    PolicyResult.ERROR: "✗",
+    PolicyResult.WARN: "!",
+    PolicyResult.SKIP: "·",
+}
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.SCALE: "↕", Action.DELETE: "-", Action.UNCHANGED: "="}
 
 
@@ -88,7 +95,10 @@ def headline(preview: Preview) -> str:
 def _text(preview: Preview) -> list[str]:
     lines = [headline(preview)]
     lines += [f"  {'✓' if gate.open else '✗'} {gate.kind}: {gate.message or 'open'}" for gate in preview.gates]
-    lines += [f"  · policy {verdict.name}: {verdict.result}{_because(verdict)}" for verdict in preview.verdicts]
+    lines += [
+        f"  {_MARKS[verdict.result]} policy {verdict.name}: {verdict.result}{_because(verdict)}"
+        for verdict in preview.verdicts
+    ]
     for plan in preview.plans:
         changes = [change for change in plan.changes if change.action is not Action.UNCHANGED]
         count = f"{len(changes)} changes" if changes else "nothing changes"

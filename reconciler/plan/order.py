@@ -2,14 +2,21 @@
 
 from reconciler.model.plan import Action, Change
 
-_WITHIN_TIER = {Action.UNCHANGED: 0, Action.CREATE: 0, Action.UPDATE: 0, Action.SCALE: 1}
+_WORKLOADS = ("Deployment",)
+
+
+def _within_tier(change: Change) -> int:
+    """Workloads first: what steers one (its autoscaler, its size) must not reach somebody else's of that name."""
+    if change.action is Action.SCALE:
+        return 2
+    return 0 if change.ref.kind in _WORKLOADS else 1
 
 
 def order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     """The same changes in the order they are carried out; equal inputs in any order give the same result."""
     forward = [change for change in changes if change.action is not Action.DELETE]
     deletions = [change for change in changes if change.action is Action.DELETE]
-    forward.sort(key=lambda change: (change.tier, _WITHIN_TIER[change.action], change.ref))
+    forward.sort(key=lambda change: (change.tier, _within_tier(change), change.ref))
     deletions.sort(key=lambda change: (-change.tier, change.ref))
     return (*forward, *deletions)
 
@@ -21,7 +28,7 @@ def stages(changes: tuple[Change, ...]) -> tuple[tuple[Change, ...], ...]:
     for change in changes:
         if change.action is Action.UNCHANGED:
             continue
-        mark = (change.action is Action.DELETE, change.tier, _WITHIN_TIER.get(change.action, 2))
+        mark = (change.action is Action.DELETE, change.tier, _within_tier(change))
         if mark != last:
             groups.append([])
             last = mark

@@ -182,4 +182,4 @@ def _waiting(view: View, stand: _Stand, sizes: StepSizes, *, up: bool) -> str:
 
 
 def _not_settled(view: View) -> str:
-    return f"{view.name} has not acted on its directive yet"
+    return f"{view.name} has not begun yet"

@@ -164,10 +164,7 @@ def _unproven(who: str, signature: Signature, statement: Statement) -> str:
         return f"{who} for another use: its namespace is {other} and {statement.namespace} is needed"
     if found is Check.PRESENCE:
         return f"{who} with a hardware token that does not say its owner touched it"
-    return (
-        f"{who}, but not for {statement.subject} as it is now: most likely the signature was made for another place "
-        "or for an earlier version of the file"
-    )
+    return f"{who}, but not as it is now: it changed after that, or the signature is of another file"
 
 
 def _out_of_time(who: str, key: TrustedKey, at: datetime) -> str:

@@ -116,9 +116,9 @@ def test_what_the_file_says(folder, changes, found):
 
 MISSING = [
     ("home: {kubeconfig: home.yaml", "3:20: home.kubeconfig: there is no file "),
-    ("sshKeyFile: git-key", "7:31: repositories.0.credentials.sshKeyFile: there is no file "),
-    ("knownHostsFile: known_hosts", "7:56: repositories.0.credentials.knownHostsFile: there is no file "),
-    ("tokenFile: token", "11:30: repositories.1.credentials.tokenFile: there is no file "),
+    ("sshKeyFile: git-key", "7:31: repositories[0].credentials.sshKeyFile: there is no file "),
+    ("knownHostsFile: known_hosts", "7:56: repositories[0].credentials.knownHostsFile: there is no file "),
+    ("tokenFile: token", "11:30: repositories[1].credentials.tokenFile: there is no file "),
     ("keyFile: key", "13:20: signing.keyFile: there is no file "),
     ("kubeconfigDir: clusters", "14:27: clusters.kubeconfigDir: there is no folder "),
 ]

@@ -51,7 +51,7 @@ EDITS = {
     ),
     "signed as it was before": (
         changed,
-        "not for Environment environments/prod.yaml of github.com/acme/models as it is now",
+        "but not as it is now",
     ),
     "signed by somebody who may not": (lambda repo: changed(repo, by="ada"), "whose role science may not configure"),
     "signed with the daemon's own key": (

@@ -55,7 +55,7 @@ ROWS = {
         lambda repo: repo.edit(PROD, "version: 1.3.0", "version: 1.4.0", by=""),
         "Signature",
         "NotVerified",
-        "not for release fraud-detector in prod",
+        "but not as it is now",
     ),
     "signed by somebody who may only release in staging": (
         lambda repo: repo.sign(PROD, "ada"),
@@ -79,9 +79,9 @@ ROWS = {
         copied_from("releases/staging/fraud-detector.yaml"),
         "Signature",
         "NotVerified",
-        "made for another place",
+        "is of another file",
     ),
-    "with the signature of another release": (copied_from(CHAT), "Signature", "NotVerified", "made for another place"),
+    "with the signature of another release": (copied_from(CHAT), "Signature", "NotVerified", "is of another file"),
     "with the signature of an environment": (copied_from(ENVIRONMENT), "Signature", "NotVerified", "for another use"),
     "it does not parse": (
         lambda repo: repo.write(PROD, (repo.text(PROD) + "\n  : [").encode()),

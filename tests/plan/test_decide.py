@@ -151,7 +151,8 @@ def test_a_stage_is_one_tier_and_one_step_and_what_is_unchanged_is_in_none():
     found = [[(row.action.value, row.ref.kind, row.ref.name) for row in stage] for stage in stages(ORDERED)]
     assert found == [
         [("create", "ServiceAccount", "x")],
-        [("update", "Deployment", "b"), ("create", "Service", "x")],
+        [("update", "Deployment", "b")],
+        [("create", "Service", "x")],
         [("scale", "Deployment", "b")],
         [("update", "Service", "x")],
         [("delete", "Service", "old")],

@@ -158,7 +158,7 @@ def test_a_step_waits_until_the_cluster_acted_on_the_last_one():
     plan = resequenced(STARTED, 7)
     answer = one(V2, plan, seen(6, **{"1": FOUR, "2": FOUR}), **MID)
     assert answer.versions == {EU: plan.versions}
-    assert answer.message == "eu-1 has not acted on its directive yet; waiting for eu-1."
+    assert answer.message == "eu-1 has not begun yet; waiting for eu-1."
 
 
 def test_a_rollout_does_not_begin_on_a_cluster_that_has_not_acted():

@@ -176,6 +176,12 @@ class Mirror:
                 return Unchanged(revision=now)
             return self.advance(accepted, start)
 
+    def contains(self, revision: Revision | None, ancestor: Revision) -> bool:
+        """Whether a commit that the mirror has is, or continues, another one; False when either is not here."""
+        with self.lock:
+            self.ensure()
+            return revision is not None and self._contains(revision, check_revision(ancestor))
+
     def ensure(self) -> None:
         """Open the mirror, or make it anew when it is lost, damaged or not as we write it."""
         with self.lock:

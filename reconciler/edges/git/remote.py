@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from reconciler.edges.git.run import Access
 from reconciler.errors import Misused
+from reconciler.model.ids import Revision
 
 MIB = 1024 * 1024
 _MAX_TOKEN = 8 * 1024  # bytes of a token file
@@ -171,11 +172,11 @@ def check_ref(ref: str) -> str:
     return ref
 
 
-def check_revision(revision: str) -> str:
+def check_revision(revision: str) -> Revision:
     """The revision itself when it is 40 hex digits; raises `Misused` otherwise."""
     if not _HEX.fullmatch(revision):
         raise Misused(f"{revision!r} is not a full commit id (40 hex digits).")
-    return revision
+    return Revision(revision)
 
 
 def local_path(url: str) -> Path:

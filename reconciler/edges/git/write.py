@@ -85,14 +85,21 @@ class Writer:
         `new` must continue `expected`. Repeating a push that succeeded succeeds. Raises `Conflict` when the remote has
         something else, `Refused` when it does not want this, `Retry` (PushFailed) when it cannot be reached.
         """
-        check_ref(ref)
-        check_revision(new)
-        if expected is not None:
-            check_revision(expected)
-        remote = self._mirror.remote
         with self._mirror.lock:
             self._mirror.ensure()
-            self._check_continues(new, expected)
+            self._check_continues(check_revision(new), check_revision(expected) if expected else None)
+        self._send(ref, new, expected)
+
+    def restore(self, ref: str, new: Revision, expected: Revision | None) -> None:
+        """Like `push`, for a ref of ours that somebody rewrote: `new` need not continue what is there now."""
+        check_revision(new)
+        with self._mirror.lock:
+            self._mirror.ensure()
+        self._send(ref, new, expected)
+
+    def _send(self, ref: str, new: Revision, expected: Revision | None) -> None:
+        check_ref(ref)
+        remote = self._mirror.remote
         # The network is waited for without the lock: pushing only reads the mirror.
         arguments = ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--no-verify"]
         if remote.scheme == "file":

@@ -92,7 +92,7 @@ def decode(kind: type[State], obj: Mapping[str, Any]) -> Stored[State] | Unreada
 def crd_missing(cluster: str, kind: Kind) -> Stalled:
     """The error for a cluster without our CustomResourceDefinitions."""
     return Stalled(
-        f"Cluster {cluster} has no {kind.kind} resource; run `reconciler install --context CONTEXT` on it.",
+        f"Cluster {cluster} has no {kind.kind} resource; run `reconciler install --context CONTEXT --apply` on it.",
         reason="CrdMissing",
     )
 
