@@ -8,6 +8,7 @@ is an error, never an absence; fields have one spelling, the published one; all 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import orjson
@@ -45,6 +46,7 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_HOME = "https://reconciler.dev/schemas/"
 
 _GROUP = API_VERSION.partition("/")[0]
+_NEARLY = 0.8  # how alike another group must be to be taken for a misspelling of ours
 _OURS = re.compile(rb"apiVersion[\"']?\s*:\s*[\"']?" + re.escape(_GROUP.encode()) + rb"(?![A-Za-z0-9.-])")
 
 
@@ -86,6 +88,9 @@ def parse(path: str, data: bytes, *, kinds: Kinds = KINDS, max_bytes: int = MAX_
     """
     tree = read(path, data, max_bytes=max_bytes)
     if not _is_ours(tree, data):
+        misspelt = _misspelt_group(tree, kinds)
+        if misspelt:
+            raise Invalid(misspelt)
         raise NotOurs(f"{path} is no document of {_GROUP}")
     if not tree.complete or len(tree.roots) != 1:
         raise Invalid(tree.problems)
@@ -112,6 +117,17 @@ def _is_ours(tree: Tree, data: bytes) -> bool:
         if isinstance(version, str) and version.partition("/")[0] == _GROUP:
             return True
     return not tree.complete and _OURS.search(data) is not None
+
+
+def _misspelt_group(tree: Tree, kinds: Kinds) -> list[Problem]:
+    """One problem for a document of one of our kinds whose `apiVersion` is nearly ours: it must not be overlooked."""
+    root = tree.roots[0] if len(tree.roots) == 1 else None
+    kind, given = (root.get("kind"), root.get("apiVersion")) if isinstance(root, dict) else (None, None)
+    if not isinstance(kind, str) or kind not in kinds:
+        return []
+    if not isinstance(given, str) or not get_close_matches(given.partition("/")[0], [_GROUP], cutoff=_NEARLY):
+        return []
+    return [problem_at(tree, ("apiVersion",), f"unknown apiVersion {show(given)}: did you mean '{API_VERSION}'?")]
 
 
 def _kind(tree: Tree, kinds: Kinds) -> tuple[str | None, list[Problem]]:

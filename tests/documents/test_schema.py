@@ -490,3 +490,17 @@ def test_every_pattern_of_a_document_has_a_sentence(kind):
     assert found
     assert not [pattern for pattern in found if form(pattern).startswith("it must have the form")]
     assert json.dumps(sorted(found))
+
+
+@pytest.mark.parametrize("version", ["reconciler.dv/v1alpha1", "reconcilr.dev/v1alpha1", "reconciler.dev1/v1"])
+def test_a_misspelt_group_is_a_problem_and_not_somebody_elses_file(version):
+    with pytest.raises(Invalid) as caught:
+        parse("environments/dev.yaml", f"apiVersion: {version}\nkind: Environment\nmetadata: {{name: dev}}\n".encode())
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column, problem.field) == (1, 13, "apiVersion")
+    assert "did you mean 'reconciler.dev/v1alpha1'?" in problem.message
+
+
+def test_a_policy_of_another_project_is_somebody_elses_file():
+    with pytest.raises(NotOurs):
+        parse("policies/p.yaml", b"apiVersion: kyverno.io/v1\nkind: Policy\nmetadata: {name: p}\n")
