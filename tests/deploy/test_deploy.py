@@ -16,7 +16,7 @@ RENDERED = {"get", "list", "watch", "create", "patch", "delete"}
 
 HOME = {
     ("reconciler.dev", "repositorystates"): STATE,
-    ("reconciler.dev", "releasestates"): STATE,
+    ("reconciler.dev", "releasestates"): STATE | {"delete"},
     ("", "events"): {"create"},
 }
 TARGET = {
