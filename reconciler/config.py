@@ -170,10 +170,15 @@ class Config(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A valid configuration and the folder that its relative paths start from."""
+    """A valid configuration and the file that it was read from."""
 
     config: Config
-    folder: Path
+    file: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        return self.file.parent
 
     def path(self, text: str) -> Path:
         """A file or folder that the configuration names."""
@@ -181,7 +186,7 @@ class Settings:
 
     def keeping_data_in(self, folder: Path) -> "Settings":
         """The same settings with another folder for the mirrors."""
-        return Settings(config=self.config.model_copy(update={"data": str(folder)}), folder=self.folder)
+        return Settings(config=self.config.model_copy(update={"data": str(folder)}), file=self.file)
 
     @property
     def data(self) -> Path:
@@ -214,7 +219,7 @@ def load(path: Path) -> Settings:
         raise Misused(error.message) from None
     except OSError as error:
         raise Misused(f"{path} cannot be read: {error.strerror}") from None
-    settings = Settings(config=config, folder=path.resolve().parent)
+    settings = Settings(config=config, file=path.resolve())
     problems = [
         Problem(path=str(path), line=line, column=column, field=field_name(field), message=message)
         for field, message in _unresolved(settings)

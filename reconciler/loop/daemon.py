@@ -17,11 +17,12 @@ from reconciler.config import RepositorySettings, Settings
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.edges.git import Actor, Mirror, Remote, SshKey, Token
 from reconciler.edges.kube.connect import Connection, open_in_cluster, open_kubeconfig
-from reconciler.errors import NotFound, ReconcilerError, Unreachable
+from reconciler.errors import NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.loop.bundle import shipped_policies
 from reconciler.loop.endpoints import Endpoints
 from reconciler.loop.fleet import TARGET_STATE, ClusterKey, Fleet
 from reconciler.loop.home import Home
+from reconciler.loop.leader import RENEW, Leader, identity
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.queue import WorkQueue
 from reconciler.loop.snapshot import Publication, Snapshot
@@ -61,6 +62,9 @@ class Daemon:
         self._names: dict[str, ReleaseKey] = {}
         config = settings.config
         self._home = Home(self._home_connection(), config.home.namespace, on_change=self._home_changed)
+        self._leader = Leader(
+            self._home.connection, config.home.namespace, me=identity(settings.file), now=now, log=log
+        )
         self._fleet = Fleet(settings, on_change=self._cluster_changed, on_request=self.telemetry.requests_of)
         self._engine = CelEngine()
         self.world = World(
@@ -70,6 +74,7 @@ class Daemon:
             engine=self._engine,
             bundle=shipped_policies(),
             queue=self.queue,
+            leader=self._leader,
             telemetry=self.telemetry,
             log=log,
             taken_over=frozenset({config.home.take_over} - {""}),
@@ -125,6 +130,7 @@ class Daemon:
             key=load_private_key(self._settings.path(signing.key_file).read_bytes()),
             actor=Actor(name=signing.name, email=signing.email),
             trust=lambda: self.world.sources[name].trust,
+            leading=lambda: self._leader.leading,
             home=self._home,
             now=self._now,
             telemetry=self.telemetry,
@@ -211,8 +217,9 @@ class Daemon:
         )
         self._endpoints.start()
         self._home.start()
+        self._thread(partial(self._leader.run, self._stop), "leader")
         for worker in self._workers:
-            self._thread(worker.run, f"worker-{len(self._threads)}")
+            self._thread(partial(worker.run, self._stop), f"worker-{len(self._threads)}")
         for ledger in self.world.ledgers.values():
             self._thread(partial(ledger.run, self._stop), f"ledger-{ledger.repository}")
         self._thread(self._watch_reachability, "reachability")
@@ -261,6 +268,8 @@ class Daemon:
             thread.join(max(0.0, deadline - time.monotonic()))
         if self._threads:
             self._flush()
+        if self._leader.leading:
+            self._leader.resign()
         self._fleet.close()
         self._home.close()
         self._engine.close()
@@ -270,6 +279,8 @@ class Daemon:
             self._endpoints.close()
 
     def _flush(self) -> None:
+        if not self._leader.leading:
+            return
         for ledger in self.world.ledgers.values():
             try:
                 ledger.flush()
@@ -284,6 +295,8 @@ class Daemon:
         if not self._home.cache.wait_synced(timeout):
             problems = "; ".join(self._home.cache.problems.values()) or "it does not answer"
             raise Unreachable(f"the home cluster cannot be used: {problems}")
+        if not self._leader.turn():
+            raise Refused(f"the daemon {self._leader.holder} leads", hint="it does the same; or stop it first")
         for source in self.world.sources.values():
             source.poll()
         for handle in self._fleet.all():
@@ -293,8 +306,11 @@ class Daemon:
         """Turn the loop in this thread; True when nothing was left to do (or, `until_settled`, nothing moves)."""
         worker = self._workers[0]
         deadline = time.monotonic() + timeout
-        quiet_since = time.monotonic()
+        quiet_since = renewed = time.monotonic()
         while time.monotonic() < deadline:
+            if time.monotonic() - renewed > RENEW:
+                self._leader.turn()
+                renewed = time.monotonic()
             if worker.turn(wait=False):
                 quiet_since = time.monotonic()
                 continue
@@ -347,7 +363,7 @@ class Daemon:
         if not self._home.synced:
             found += list(self._home.cache.problems.values()) or ["the home cluster has not been listed yet"]
         for name, source in self.world.sources.items():
-            if source.snapshot is None:
+            if source.snapshot is None and self._leader.leading:
                 found.append(f"repository {name} has not been read yet")
         found += [f"cluster {name}: {sentence}" for (_, name), sentence in self._fleet.broken().items()]
         for handle in self._fleet.all():

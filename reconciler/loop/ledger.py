@@ -56,6 +56,7 @@ class Ledger:
         key: PrivateKey,
         actor: Actor,
         trust: Callable[[], TrustFile],
+        leading: Callable[[], bool],
         home: Home,
         now: Callable[[], datetime],
         telemetry: Telemetry,
@@ -69,6 +70,7 @@ class Ledger:
         self._key = key
         self._actor = actor
         self._trust = trust
+        self._leading = leading
         self._home = home
         self._now = now
         self._telemetry = telemetry
@@ -211,6 +213,9 @@ class Ledger:
             self._wanted.wait(wait)
             if stop.wait(COALESCE):
                 break
+            if not self._leading():
+                wait = COALESCE
+                continue
             self._wanted.clear()
             wait = None
             try:

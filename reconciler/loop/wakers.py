@@ -90,6 +90,9 @@ class Wakers:
             return  # we are stopping
 
     def _poll(self, source: Source) -> None:
+        if not self._world.leader.wait(_FIRST_AGAIN):  # standing by
+            self._soon(source, _FIRST_AGAIN)
+            return
         try:
             result = source.poll()
         except Retry as error:

@@ -4,6 +4,7 @@ The wrapper that turns an error into a delay and a sentence. An error's class sa
 the backoff, `Stalled` slowly, anything unknown with the backoff and its trace in the log.
 """
 
+import threading
 import time
 from typing import Any
 
@@ -13,6 +14,8 @@ from reconciler.loop.release import reconcile_release
 from reconciler.loop.target import reconcile_target
 from reconciler.loop.world import Key, World
 from reconciler.model.ids import ReleaseKey
+
+_STANDBY = 1.0  # seconds between two looks at whether we lead
 
 
 class Worker:
@@ -24,10 +27,11 @@ class Worker:
         self._world = world
         self._log = log
 
-    def run(self) -> None:
-        """Turn until the queue is closed."""
-        while self.turn(wait=True):
-            pass
+    def run(self, stop: threading.Event) -> None:
+        """Turn while we lead, until `stop` or the queue is closed."""
+        while not stop.is_set():
+            if self._world.leader.wait(_STANDBY) and not self.turn(wait=True):
+                return
 
     def turn(self, *, wait: bool) -> bool:
         """One pass; False when there was nothing to do, or the queue is closed."""
@@ -35,6 +39,10 @@ class Worker:
         key = queue.take(wait=wait)
         if key is None:
             return False
+        if not self._world.leader.leading:  # lost while we waited for something to do
+            queue.add(key, after=_STANDBY)
+            queue.done(key)
+            return True
         self.key, self.since = key, time.monotonic()
         kind = "release" if isinstance(key, ReleaseKey) else "target"
         try:

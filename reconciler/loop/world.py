@@ -19,6 +19,7 @@ from reconciler.judge.question import LoadedPolicy, Question
 from reconciler.loop.backoff import Backoff
 from reconciler.loop.fleet import Fleet
 from reconciler.loop.home import Home
+from reconciler.loop.leader import Leader
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.progress import Fleeting, restored
 from reconciler.loop.queue import WorkQueue
@@ -88,6 +89,7 @@ class World:
         engine: CelEngine,
         bundle: Sequence[LoadedPolicy],
         queue: WorkQueue[Key],
+        leader: Leader,
         telemetry: Telemetry,
         log: Any,
         taken_over: frozenset[str],
@@ -97,6 +99,7 @@ class World:
         self.fleet = fleet
         self.bundle = tuple(bundle)
         self.queue = queue
+        self.leader = leader
         self.telemetry = telemetry
         self.log = log
         self.taken_over = taken_over

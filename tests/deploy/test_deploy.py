@@ -17,6 +17,7 @@ RENDERED = {"get", "list", "watch", "create", "patch", "delete"}
 HOME = {
     ("reconciler.dev", "repositorystates"): STATE,
     ("reconciler.dev", "releasestates"): STATE | {"delete"},
+    ("coordination.k8s.io", "leases"): {"get", "create", "update"},
     ("", "events"): {"create"},
 }
 TARGET = {
