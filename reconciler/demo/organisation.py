@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli.signing import CONFIG_REPOSITORY, sign_file
-from reconciler.documents.schema import is_document_path
+from reconciler.documents.schema import is_document_path, parse
 from reconciler.edges.git import Actor
 from reconciler.edges.git.checkout import Checkout
 from reconciler.errors import Refused
@@ -132,7 +132,7 @@ def make(
     organisation = Organisation(folder=folder, repository=repository, checkout=checkout)
     owner = organisation.person("bo")
     for path in checkout.files():
-        if is_document_path(path):
+        if is_document_path(path) and _decides(checkout.top / path):
             organisation.sign(path, owner)
     start = organisation.commit("Declare clusters, environments and first releases", owner)
     organisation.settings.write_text(
@@ -141,6 +141,11 @@ def make(
         )
     )
     return organisation
+
+
+def _decides(file: Path) -> bool:
+    """True for what is signed: tests of policies decide nothing."""
+    return parse(file.name, file.read_bytes()).kind != "PolicyTest"
 
 
 def _make_key(path: Path) -> str:

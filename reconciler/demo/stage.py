@@ -26,7 +26,7 @@ from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, Repos
 from reconciler.model.state import ReleaseState, ReleaseStatus, TargetState
 
 CLUSTERS = ("eu-1", "us-1")
-NAMESPACES = ("reconciler-system", "fraud", "fraud-dev", "fraud-staging", "llm", "llm-staging")
+NAMESPACES = ("reconciler-system", "churn-staging", "fraud", "fraud-dev", "fraud-staging", "llm", "llm-staging")
 _LOOK = 0.05  # seconds between two looks
 _START = 30.0  # seconds that a process may take to come up
 _STOP = 25.0

@@ -28,6 +28,7 @@ _ENVIRONMENT: FieldPath = ("spec", "environment")
 _URI: FieldPath = ("spec", "model", "uri")
 _FORMAT: FieldPath = ("spec", "model", "format")
 _RUNTIME: FieldPath = ("spec", "serving", "runtime")
+_PORT: FieldPath = ("spec", "serving", "port")
 _IMAGE: FieldPath = ("spec", "serving", "image")
 _NAMESPACE: FieldPath = ("spec", "targets", "namespace")
 _CLUSTERS: FieldPath = ("spec", "targets", "clusters")
@@ -71,9 +72,10 @@ def resolve(
     environment, runtime = environments.get(spec.environment), runtimes.get(spec.serving.runtime)
     found = [*_names(spec, environments, runtimes), *_artifact(spec)]
     if environment is not None:
+        found += _promoted(environment, environments)
         found += [*_allowed(spec, environment.spec), *_selected(spec, environment, clusters)]
     if runtime is not None:
-        found += [*_served(spec, runtime), *_image(spec, runtime)]
+        found += [*_served(spec, runtime), *_port(spec, runtime), *_image(spec, runtime)]
     image = spec.serving.image or (runtime.spec.image if runtime else None)
     if found or environment is None or runtime is None or image is None:
         raise Invalid([_problem(release, path, sentence) for path, sentence in found])
@@ -124,6 +126,13 @@ def _names(spec: ReleaseSpec, environments: Mapping[str, object], runtimes: Mapp
         yield _RUNTIME, _unknown("runtime", spec.serving.runtime, runtimes)
 
 
+def _promoted(environment: Environment, environments: Mapping[str, object]) -> Found:
+    before = environment.spec.after
+    if before is not None and before not in environments:
+        name = environment.name
+        yield _ENVIRONMENT, f"'{name}' comes after '{before}': {_unknown('environment', before, environments)}"
+
+
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     return f"there is no {kind} '{name}': {suggestion(name, known) or f'there is {listed(known)}'}"
@@ -145,6 +154,12 @@ def _served(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
     if runtime.spec.formats and spec.model.format not in runtime.spec.formats:
         served = listed(runtime.spec.formats)
         yield _FORMAT, f"the runtime '{runtime.name}' does not serve '{spec.model.format}': it serves {served}"
+
+
+def _port(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
+    for port in runtime.spec.ports[1:]:
+        if port.port == spec.serving.port:
+            yield _PORT, f"{port.port} is the port '{port.name}' of the runtime '{runtime.name}': choose another one"
 
 
 def _image(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from reconciler.digest import sha256_of, version_of
 from reconciler.documents.schema import Loaded
 from reconciler.judge.question import LoadedPolicy, Question, mismatch, question
+from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import Facts, variables
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
@@ -135,13 +136,33 @@ def _facts(test: PolicyTestSpec, case: PolicyCase, runtimes: Mapping[str, Resolv
         running = _effective("running", _document(test.release), case.running, runtimes)
     cluster = {"connection": {"inCluster": True}}
     labels = dict(release.spec.targets.clusters.match_labels)
+    environment = _environment(test, case, release.spec)
     return Facts(
         operation=case.operation,
         release=release,
         running=running,
-        environment=_environment(test, case, release.spec),
+        environment=environment,
+        upstream=_upstream(test, case, environment, runtimes),
         clusters=[Cluster.from_data(_wrapped("Cluster", NAME, cluster, labels))],
         now=case.now or FROZEN,
+    )
+
+
+def _upstream(
+    test: PolicyTestSpec, case: PolicyCase, environment: Environment, runtimes: Mapping[str, ResolvedRuntime]
+) -> Upstream | None:
+    before, soak, made = environment.spec.after, environment.spec.soak, case.upstream
+    if before is None:
+        if made is not None:
+            raise NotACase("it has an upstream, but its environment sets no after")
+        return None
+    if made is None:
+        return Upstream(environment=before, soak=soak)
+    stable = None
+    if made.release is not None:
+        stable = _effective("upstream", _document(test.release), made.release, runtimes)
+    return Upstream(
+        environment=before, soak=soak, stable=stable, served=made.served, since=made.since, until=made.until
     )
 
 

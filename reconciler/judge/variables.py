@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconciler.judge.upstream import Upstream
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
 from reconciler.model.facts import CommitFact
 from reconciler.model.policy import Operation
 from reconciler.model.record import SignatureFact
 from reconciler.model.release import Effective, Evaluation
-from reconciler.model.wire import format_time, quantity_value
+from reconciler.model.wire import format_duration, format_time, quantity_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,13 @@ VARIABLES: Mapping[str, Seen] = {
         meaning="what it comes to on all clusters: clusters (int), objects (kind to how many), replicas.min, "
         "replicas.max, gpus (at replicas.max)",
     ),
+    "upstream": Seen(
+        type="dyn",
+        meaning="the environment named by environment.spec.after; null where none is: environment, soak; release (what "
+        "is stable there, in the form of release, or null); served (true when it served this very model digest and "
+        "image), healthy, since and until (RFC 3339 or null), soaked (healthy for the whole soak), opens (when the "
+        "soak ends, or null)",
+    ),
     "runtime": Seen(type="map(string, dyn)", meaning="the resolved ServingRuntime: id, name, spec"),
     "params": Seen(type="map(string, dyn)", meaning="the policy's params with the environment's laid over them"),
     "operation": Seen(
@@ -73,6 +81,7 @@ class Facts:
     signatures: Sequence[SignatureFact] = ()
     revision: CommitFact | None = None
     objects: Mapping[str, int] = field(default_factory=dict)
+    upstream: Upstream | None = None
     now: datetime
 
 
@@ -93,6 +102,7 @@ def variables(facts: Facts) -> dict[str, Any]:
         "signatures": [fact.to_full_data() for fact in facts.signatures],
         "revision": _revision(facts.revision) if facts.revision is not None else None,
         "plan": _plan(facts),
+        "upstream": _upstream(facts.upstream, facts.now) if facts.upstream is not None else None,
         "runtime": facts.release.runtime.to_full_data(),
         "operation": facts.operation,
         "now": format_time(facts.now),
@@ -151,6 +161,20 @@ def _revision(commit: CommitFact) -> dict[str, Any]:
         "email": commit.email,
         "subject": commit.subject,
         "time": format_time(commit.time),
+    }
+
+
+def _upstream(upstream: Upstream, now: datetime) -> dict[str, Any]:
+    """No time that passes is in it but `soaked`, so a verdict stays known until that turns."""
+    times = {"since": upstream.since, "until": upstream.until, "opens": upstream.opens}
+    return {
+        "environment": upstream.environment,
+        "soak": format_duration(upstream.soak),
+        "release": _release(upstream.stable) if upstream.stable is not None else None,
+        "served": upstream.served,
+        "healthy": upstream.since is not None,
+        "soaked": upstream.soaked(now),
+        **{name: format_time(time) if time is not None else None for name, time in times.items()},
     }
 
 

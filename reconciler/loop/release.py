@@ -11,12 +11,14 @@ from datetime import datetime
 
 from reconciler.edges.kube.states import Stored
 from reconciler.errors import Retry
+from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.announce import announce, conditions, records
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing, misspelt, questions, stand
+from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
 from reconciler.loop.world import World
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, Version
@@ -74,6 +76,7 @@ class Judged:
     verdicts: tuple[PolicyVerdict, ...]
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
+    upstream: Upstream | None = None
 
     @property
     def open(self) -> bool:
@@ -106,8 +109,8 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     if not written:
         return WORDS_AGAIN
     announce(facts.key, facts.status, status, world)
-    wait = steered.advance.look_again if steered else None
-    return wait.total_seconds() if wait else None
+    waits = [steered.advance.look_again if steered else None, until_soaked(judged.upstream, facts.now)]
+    return min((wait.total_seconds() for wait in waits if wait), default=None)
 
 
 def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
@@ -152,6 +155,7 @@ def _first_seen(facts: ReleaseFacts, manifest: str) -> datetime:
 
 def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
     """Ask the policies and fold all gates."""
+    upstream = seen_upstream(facts.key, standing, world)
     asked = questions(
         standing,
         facts.snapshot,
@@ -160,12 +164,13 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
         commit=facts.commit,
         objects=_object_counts(facts, standing, world),
         rollback=progress.returning(facts.status, standing) is not None,
+        upstream=upstream,
         now=facts.now,
     )
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
     gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
     notes = (*standing.notes, *misspelt(standing, facts.snapshot, world.bundle))
-    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes)
+    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes, upstream=upstream)
 
 
 def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
@@ -341,6 +346,7 @@ def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
     pending = tuple(entry for entry in status.outbox if not world.has_record(facts.key.repository, entry))
     value = ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
     world.save_release(value, facts.stored)
+    world.wake_releases(downstream(facts.key, facts.snapshot))
     return True
 
 

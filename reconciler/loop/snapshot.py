@@ -6,7 +6,7 @@ come through two callables, so `validate` and tests use it over plain folders.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from reconciler.errors import Invalid, Problem
 from reconciler.loop.governing import File, Governed, Identity, Recall, govern
 from reconciler.loop.layered import Layered
 from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX
+from reconciler.model.environment import Environment
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.release import ModelRelease
 from reconciler.model.state import AcceptedDocument
@@ -281,12 +282,19 @@ class Index:
         affected: set[ReleaseKey] = set()
         for kind, name in identities:
             if kind == "Environment":
-                affected |= self._by_environment.get(name, set())
+                for environment in (name, *self._after(name)):
+                    affected |= self._by_environment.get(environment, set())
             elif kind == "ServingRuntime":
                 affected |= self._by_runtime.get(name, set())
             else:
                 affected |= set(self._releases)
         return affected
+
+    def _after(self, name: str) -> Iterator[str]:
+        """The environments that come directly after one: their releases are judged by what it has."""
+        for row in self._governed.values():
+            if row.kind == "Environment" and row.loaded.as_(Environment).spec.after == name:
+                yield row.name
 
 
 def snapshot_of(

@@ -13,6 +13,7 @@ from reconciler.documents.resolve import Resolved, resolve, runtimes_of
 from reconciler.errors import Invalid
 from reconciler.judge.gates import invalid_gate, signature_gate
 from reconciler.judge.question import Asked, LoadedPolicy, ask, misnamed, own_policy
+from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import Facts
 from reconciler.loop.governing import Governed
 from reconciler.loop.snapshot import ReleaseFile, Snapshot
@@ -99,7 +100,7 @@ def stand(
 
 def questions(
     standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPolicy], *, running: Effective | None,
-    commit: CommitFact | None, objects: Mapping[str, int], rollback: bool, now: datetime,
+    commit: CommitFact | None, objects: Mapping[str, int], rollback: bool, upstream: Upstream | None, now: datetime,
 ) -> Asked:  # fmt: skip
     """What policies are asked of a release that resolves; nothing of one that does not.
 
@@ -118,6 +119,7 @@ def questions(
         signatures=standing.verification.signed if standing.verification else (),
         revision=commit,
         objects=objects,
+        upstream=upstream,
         now=now,
     )
     return ask(facts, bundle, own)

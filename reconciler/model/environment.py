@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from reconciler.model.document import Document, Selector
 from reconciler.model.wire import DnsLabel, Duration, Field, Wire
@@ -39,6 +39,10 @@ class PolicyChoice(Wire):
 class EnvironmentSpec(Wire):
     """Allow-lists (empty: nothing is allowed) and rules of one environment."""
 
+    after: DnsLabel | None = None
+    """The environment before this one: what comes here was Promoted there and healthy for its soak."""
+    soak: Duration = timedelta()
+    """How long it must have been healthy there."""
     namespaces: Annotated[tuple[DnsLabel, ...], Field(min_length=1)]
     clusters: Selector
     registries: tuple[RegistryHost, ...] = ()
@@ -55,3 +59,11 @@ class Environment(Document):
 
     kind: Literal["Environment"]
     spec: EnvironmentSpec
+
+    @model_validator(mode="after")
+    def _after_another(self) -> "Environment":
+        if self.spec.after == self.name:
+            raise ValueError(f"'{self.name}' cannot come after itself: name the environment before it in spec.after")
+        if self.spec.soak and self.spec.after is None:
+            raise ValueError("spec.soak needs spec.after: which environment must it be healthy in?")
+        return self

@@ -84,6 +84,19 @@ class Expectation(Wire):
     """The validation that must have answered, counted from 1."""
 
 
+class UpstreamCase(Wire):
+    """What the environment before this one is made up to have; `environment.after` must name it."""
+
+    release: dict[str, Any] | None = None
+    """What is stable there, laid over the test's `release`; none: nothing is."""
+    served: bool = True
+    """Whether it served the artifact of the case."""
+    since: Time | None = None
+    """When that became stable and healthy; none: it is not healthy."""
+    until: Time | None = None
+    """When a newer one took its place; none: it is what is stable now."""
+
+
 class PolicyCase(Wire):
     """One decision, made up or from a file."""
 
@@ -92,6 +105,8 @@ class PolicyCase(Wire):
     """The `spec` of a release (a full document is fine too); missing parts come from the test's `release`."""
     running: dict[str, Any] | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
+    upstream: UpstreamCase | None = None
+    """The environment that `environment.after` names; none: nothing is stable there."""
     params: dict[str, Any] = Field(default_factory=dict)
     operation: Operation = "Update"
     now: Time | None = None

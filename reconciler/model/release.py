@@ -17,6 +17,14 @@ ModelUri = Annotated[
 ]
 ModelText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+Address = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]{0,31}://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")
+]
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")]
+CardPlace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")]
+CommitHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
+SpdxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
+ShortText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][^\x00-\x1f\x7f]{0,127}$")]
 
 
 class Model(Wire):
@@ -46,10 +54,51 @@ class Evaluation(Wire):
     slices: tuple[Slice, ...] = ()
 
 
-class Evidence(Wire):
-    """What policies may require and compare with what runs now."""
+class TrainingData(Wire):
+    """What a model was trained on."""
 
+    uri: Address
+    """Where the data lies."""
+    digest: Sha256 | None = None
+    """Which data exactly."""
+
+
+class TrainingRun(Wire):
+    """Where a model comes from: the run that made it, the code and the data it was made with."""
+
+    provider: ModelText
+    """The tracking system: mlflow, wandb …"""
+    uri: Address
+    """The run's own page or address."""
+    commit: CommitHex | None = None
+    """The training code's commit, in hex."""
+    dataset: TrainingData | None = None
+    """What it was trained on."""
+
+
+class Evidence(Wire):
+    """What policies may require and compare with what runs now. Nothing of it changes a pod."""
+
+    card: CardPlace | None = None
+    """The model card: a path in the repository, or an address."""
+    license: SpdxName | None = None
+    """An SPDX identifier, such as apache-2.0."""
+    risk: Literal["low", "medium", "high"] | None = None
+    """How much harm a wrong answer does: policies ask more of a higher class."""
+    training_run: TrainingRun | None = None
+    """Where the model comes from."""
     evaluations: tuple[Evaluation, ...] = ()
+
+
+class Links(Wire):
+    """Whom to ask, and where to look, when something is wrong."""
+
+    owner: ShortText | None = None
+    """The team or person who answers for the model."""
+    runbook: WebAddress | None = None
+    """Where on-call finds what to do."""
+    incident: ShortText | None = None
+    """Where an incident is opened, such as pagerduty/fraud."""
 
 
 class SecretKeyRef(Wire):
@@ -196,6 +245,7 @@ class ReleaseSpec(Wire):
     serving: Serving
     targets: Targets
     rollout: Rollout = Rollout()
+    links: Links = Links()
 
 
 class ReleaseMetadata(Metadata):

@@ -17,7 +17,7 @@ from reconciler.model.runtime import Port, Probe, Probes
 from reconciler.render.delivery import Delivery, deliver
 from reconciler.render.identity import Body, model_annotations, version_selector
 from reconciler.render.quantity import canonical_quantity
-from reconciler.render.runtimes import own_arguments
+from reconciler.render.runtimes import own_arguments, own_variables
 
 CONTAINER = "model"
 GPU = "nvidia.com/gpu"
@@ -127,6 +127,7 @@ def _environment(effective: Effective, delivery: Delivery) -> list[Body]:
         "MODEL_VERSION": model.version,
         "MODEL_PATH": _literal(delivery.path),
         "MODEL_URI": _literal(model.uri),
+        **own_variables(effective),
     }
     theirs = {variable.name for variable in effective.spec.serving.env}
     first = [{"name": name, "value": value} for name, value in ours.items() if name not in theirs]

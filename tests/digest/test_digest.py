@@ -99,6 +99,10 @@ CHANGES_PODS = [
 APPLIES_IN_PLACE = [
     ("environment", "staging"),
     ("evidence", {"evaluations": [{"dataset": "d", "metric": "auc", "value": 0.9}]}),
+    ("evidence.license", "apache-2.0"),
+    ("evidence.risk", "high"),
+    ("evidence.trainingRun", {"provider": "mlflow", "uri": "https://mlflow.example.com/1"}),
+    ("links", {"owner": "team-risk"}),
     ("serving.replicas", {"min": 1, "max": 9}),
     ("serving.disruption", {"maxUnavailable": 2}),
     ("serving.access.allowFrom", [{"namespace": "checkout"}]),

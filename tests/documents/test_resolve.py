@@ -110,6 +110,12 @@ ROWS = [
         ["13:13: spec.model.format: the runtime 'mlserver' does not serve 'gguf': it serves 'onnx' and 'sklearn'"],
     ),
     (
+        "its port is another one of the runtime",
+        "port: 9000",
+        "port: 8081",
+        ["20:11: spec.serving.port: 8081 is the port 'grpc' of the runtime 'mlserver': choose another one"],
+    ),
+    (
         "a mutable tag",
         IMAGE,
         "registry.example.com/serving/mlserver:1.7",
@@ -210,6 +216,13 @@ def test_a_runtimes_mutable_tag_is_told_at_the_runtimes_name():
 
 def test_a_repository_without_clusters():
     assert told(clusters={}) == ["38:15: spec.targets.clusters: there are no clusters: add a Cluster document"]
+
+
+def test_an_environment_that_comes_after_one_that_is_not_there():
+    last = parse("environments/prod.yaml", (ENVIRONMENT + "  after: stagging\n").encode()).as_(Environment)
+    assert told(environment=last) == [
+        "7:16: spec.environment: 'prod' comes after 'stagging': there is no environment 'stagging': there is 'prod'"
+    ]
 
 
 def test_an_environment_that_selects_nothing_selects_nothing():

@@ -504,3 +504,53 @@ def test_a_misspelt_group_is_a_problem_and_not_somebody_elses_file(version):
 def test_a_policy_of_another_project_is_somebody_elses_file():
     with pytest.raises(NotOurs):
         parse("policies/p.yaml", b"apiVersion: kyverno.io/v1\nkind: Policy\nmetadata: {name: p}\n")
+
+
+@pytest.mark.parametrize(
+    ("added", "sentence"),
+    [
+        ("  after: prod\n", "'prod' cannot come after itself"),
+        ("  soak: 24h\n", "spec.soak needs spec.after"),
+    ],
+)
+def test_a_promotion_chain_that_makes_no_sense(added, sentence):
+    with pytest.raises(Invalid, match=sentence):
+        parse("environments/prod.yaml", (ENVIRONMENT + added).encode())
+
+
+EVIDENCE = """
+    card: docs/fraud.md
+    license: Apache-2.0
+    risk: high
+    trainingRun:
+      provider: mlflow
+      uri: https://mlflow.example.com/#/experiments/3/runs/77
+      commit: "4711000"
+      dataset: {uri: "s3://data/fraud", digest: DIGEST}
+""".replace("DIGEST", DIGEST)
+
+
+def test_evidence_and_links_are_read():
+    text = changed(RELEASE, "  evidence:\n", f"  evidence:{EVIDENCE}").decode()
+    text += "  links: {owner: team-risk, runbook: 'https://runbooks.example.com/fraud', incident: pagerduty/fraud}\n"
+    spec = parse(PATH, text.encode()).document.spec
+    assert (spec.evidence.card, spec.evidence.license, spec.evidence.risk) == ("docs/fraud.md", "Apache-2.0", "high")
+    assert (spec.evidence.training_run.commit, spec.evidence.training_run.dataset.digest) == ("4711000", DIGEST)
+    assert (spec.links.owner, spec.links.incident) == ("team-risk", "pagerduty/fraud")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("risk: high", "risk: extreme", "extreme"),
+        ("license: Apache-2.0", "license: the usual one", "SPDX identifier"),
+        ("card: docs/fraud.md", "card: my card.md", "a path in the repository or an address"),
+        ('commit: "4711000"', "commit: main", "7 to 64 lower-case hex digits"),
+        ("provider: mlflow", "provider: mlflow\n      runs: 7", "runs"),
+    ],
+)
+def test_evidence_that_cannot_be_read(old, new, sentence):
+    text = changed(RELEASE, "  evidence:\n", f"  evidence:{EVIDENCE.replace(old, new)}")
+    with pytest.raises(Invalid) as caught:
+        parse(PATH, text)
+    assert sentence in str(caught.value)

@@ -9,7 +9,7 @@ from policy_samples import NOW, asked, document, effective, environment, facts, 
 
 from reconciler.judge.question import BUNDLE_LABEL, ask, mismatch, misnamed, own_policy, question, shipped_policy
 from reconciler.judge.variables import variables
-from reconciler.model.policy import PolicySpec
+from reconciler.model.policy import PolicyResult, PolicySpec
 
 EVALUATION = [{"dataset": "holdout", "metric": "auc", "value": 0.9}]
 
@@ -170,9 +170,19 @@ def test_a_real_decision_is_asked_of_the_whole_bundle(engine):
     )
     verdicts = engine.ask(ask(decision, shipped(), []).questions)
     assert [(entry.name, entry.source, entry.result.value) for entry in verdicts] == [
+        ("allowed-licences", "builtin:strict", "fail"),
         ("allowed-registries", "builtin:baseline", "pass"),
+        ("card-and-lineage", "builtin:strict", "fail"),
         ("digest-pinned", "builtin:baseline", "pass"),
+        ("evaluation-thresholds", "builtin:strict", "fail"),
         ("evaluations-not-worse", "builtin:strict", "pass"),
+        ("owner-and-runbook", "builtin:strict", "fail"),
+        ("promotion-order", "builtin:baseline", "skip"),
+        ("resource-limits", "builtin:baseline", "pass"),
         ("resources-and-probes", "builtin:strict", "fail"),
+        ("safe-serialisation", "builtin:baseline", "pass"),
+        ("two-replicas", "builtin:strict", "pass"),
     ]
-    assert verdicts[-1].reason == "ProbeMissing"
+    assert [entry.reason for entry in verdicts if entry.result is PolicyResult.FAIL] == [
+        "LicenceMissing", "CardMissing", "RiskNotStated", "OwnerMissing", "ProbeMissing",
+    ]  # fmt: skip

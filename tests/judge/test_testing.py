@@ -134,6 +134,18 @@ def test_params_environment_running_and_operation_reach_the_policy(engine):
     assert only(engine, loaded(case(), environment={"registries": ["x"]}), policy("running == null")).ok
 
 
+def test_a_case_makes_up_what_the_environment_before_has(engine):
+    before = {"after": "staging", "soak": "24h"}
+    own = policy("upstream.served && upstream.soaked && upstream.release.spec.model.version == '1.3.0'")
+    made = {"release": {"model": {"version": "1.3.0"}}, "since": "2025-12-31T00:00:00Z"}
+    assert only(engine, loaded(case(upstream=made), environment=before), own).ok
+    late = {**made, "since": "2025-12-31T00:00:01Z"}
+    assert only(engine, loaded(case(upstream=late, expect="fail"), environment=before), own).ok
+    assert only(engine, loaded(case(), environment=before), policy("!upstream.served && upstream.release == null")).ok
+    assert only(engine, loaded(case()), policy("upstream == null")).ok
+    assert "its environment sets no after" in only(engine, loaded(case(upstream=made)), own).problem
+
+
 def test_a_policy_that_is_not_about_the_case_is_a_skip(engine):
     result = only(engine, loaded(case(expect="skip")), policy("false", match={"environments": ["dev"]}))
     assert result.ok

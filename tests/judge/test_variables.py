@@ -1,10 +1,13 @@
 """What policies see: the documented table, full data, and never a pod's environment values."""
 
+from datetime import timedelta
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 from policy_samples import DIGEST, NOW, effective, environment, facts
 
+from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import VARIABLES, scores, variables
 from reconciler.model.cluster import Cluster
 from reconciler.model.facts import CommitFact
@@ -91,6 +94,26 @@ def test_clusters_signatures_and_the_revision_are_shown_without_how_to_reach_any
     }
     assert variables(facts())["revision"] is None
     assert data["environment"]["metadata"] == {"name": environment().name, "labels": {"stage": "last"}}
+
+
+def test_the_environment_before_is_shown_with_what_is_stable_there_and_how_long():
+    assert variables(facts())["upstream"] is None
+    nothing = variables(facts(upstream=Upstream(environment="staging", soak=timedelta(hours=24))))["upstream"]
+    assert nothing == {
+        "environment": "staging", "soak": "1d", "release": None, "served": False, "healthy": False, "soaked": False,
+        "since": None, "until": None, "opens": None,
+    }  # fmt: skip
+    seen = Upstream(
+        environment="staging",
+        soak=timedelta(hours=24),
+        stable=effective({"model": {"version": "1.3.0"}}),
+        served=True,
+        since=NOW - timedelta(hours=1),
+    )
+    shown = variables(facts(upstream=seen))["upstream"]
+    assert shown["release"]["spec"]["model"]["version"] == "1.3.0"
+    assert "canary-token-4711" not in str(shown)
+    assert (shown["since"], shown["opens"], shown["soaked"]) == ("2026-12-01T08:00:00Z", "2026-12-02T08:00:00Z", False)
 
 
 TEXT = st.text("ab", min_size=1, max_size=2)

@@ -275,7 +275,9 @@ def asked(repo, running=None, **more):
     row = stand(FRAUD, found, more.pop("history", ()), first_seen=NOW, now=NOW)
     rollback = more.pop("rollback", False)
     objects = {"Deployment": 2}
-    return row, questions(row, found, (), running=running, commit=None, objects=objects, rollback=rollback, now=NOW)
+    return row, questions(
+        row, found, (), running=running, commit=None, objects=objects, rollback=rollback, upstream=None, now=NOW
+    )
 
 
 POLICY = b"""\
@@ -293,8 +295,11 @@ def test_the_repositorys_own_policies_in_force_are_asked():
         repo.write(f"policies/{name}.yaml", POLICY.replace(b"NAME", name.encode()))
         repo.sign(f"policies/{name}.yaml", by)
     row, found = asked(repo)
-    assert [(question.name, question.source) for question in found.questions] == [("trusted", "policies/trusted.yaml")]
-    assert [len(question.variables["clusters"]) for question in found.questions] == [2]
+    assert [(question.name, question.source) for question in found.questions] == [
+        ("team-named", "policies/team-named.yaml"),  # the sample's own
+        ("trusted", "policies/trusted.yaml"),
+    ]
+    assert len(found.questions[1].variables["clusters"]) == 2
     assert any(note.startswith("policies/not-trusted.yaml") for note in row.notes)
 
 

@@ -23,7 +23,9 @@ def loaded_tests() -> list[Loaded]:
 
 def test_the_bundle_is_there():
     assert [path.stem for path in FILES] == [
-        "allowed-registries", "digest-pinned", "evaluations-not-worse", "resources-and-probes",
+        "allowed-licences", "allowed-registries", "card-and-lineage", "digest-pinned", "evaluation-thresholds",
+        "evaluations-not-worse", "owner-and-runbook", "promotion-order", "resource-limits", "resources-and-probes",
+        "safe-serialisation", "two-replicas",
     ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The releases that the golden renders are of, and the text form they are kept in. Run it to write new golden files.
 
-`PYTHONPATH=. python tests/render/render_cases.py` rewrites the cases' golden files, and adds a new renderer's number to
-golden/renderers.yaml and a new runtime to golden/runtimes.yaml. What those two already say of a number or a name is
-never rewritten: that is what makes it a promise.
+`PYTHONPATH=. python tests/render/render_cases.py` rewrites the cases' golden files, and adds a new case or renderer to
+golden/renderers.yaml and a new runtime to golden/runtimes.yaml. What those two already say of a case or a name is never
+rewritten: that is what makes it a promise.
 """
 
 import hashlib
@@ -79,6 +79,42 @@ LLM = {
 }
 
 
+CHURN = {
+    "environment": "staging",
+    "model": {
+        "name": "churn-scorer",
+        "version": "3.1.0",
+        "uri": f"oci://registry.example.com/models/churn-scorer@{sha('churn 3.1.0')}",
+        "digest": sha("churn 3.1.0"),
+        "format": "skops",
+    },
+    "serving": {
+        "runtime": "mlserver",
+        "resources": {"cpu": "500m", "memory": "1Gi"},
+        "replicas": {"min": 1, "max": 1},
+    },
+    "targets": {"namespace": "churn", "clusters": {"matchLabels": {"lower": "true"}}},
+}
+
+RANKER = {
+    "environment": "prod",
+    "model": {
+        "name": "ranker",
+        "version": "12",
+        "uri": "pvc://models/ranker/12",
+        "digest": sha("ranker 12"),
+        "format": "tensorrt",
+    },
+    "serving": {
+        "runtime": "triton",
+        "args": ["--exit-on-error=true"],
+        "resources": {"cpu": "4", "memory": "16Gi", "gpu": {"count": 1}},
+        "replicas": {"min": 2, "max": 4},
+    },
+    "targets": {"namespace": "search", "clusters": {"matchLabels": {"tier": "prod"}}},
+}
+
+
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Maps deep, everything else replaced."""
     out = dict(base)
@@ -99,6 +135,14 @@ def fraud(model_version: str, **over: Any) -> Effective:
 
 def llm(**over: Any) -> Effective:
     return effective("support-chat", merged(LLM, over), runtime="builtin:vllm/1")
+
+
+def churn(**over: Any) -> Effective:
+    return effective("churn-scorer", merged(CHURN, over), runtime="builtin:mlserver/1")
+
+
+def ranker(**over: Any) -> Effective:
+    return effective("ranker", merged(RANKER, over), runtime="builtin:triton/1")
 
 
 def effective(name: str, spec: Mapping[str, Any], *, runtime: str) -> Effective:
@@ -149,6 +193,8 @@ def rendering(*entries: tuple[Effective, str, int, int]) -> Rendering:
 CASES: Mapping[str, tuple[tuple[Effective, str, int, int], ...]] = {
     "onnx-on-generic": ((fraud("1.4.0"), "stable", 2, 10),),
     "llm-on-vllm-with-two-gpus": ((llm(), "stable", 2, 2),),
+    "skops-on-mlserver": ((churn(), "stable", 1, 1),),
+    "tensorrt-on-triton": ((ranker(), "stable", 2, 4),),
     "rolling-from-stable-to-candidate": ((fraud("1.4.0"), "stable", 3, 3), (fraud("1.5.0"), "candidate", 1, 1)),
     "previous-scaled-to-zero": ((fraud("1.5.0"), "stable", 2, 10), (fraud("1.4.0"), "previous", 0, 0)),
 }
@@ -180,8 +226,7 @@ def write() -> None:
         (GOLDEN / f"{name}.yaml").write_text(golden_text(rendering(*entries)))
     path = GOLDEN / "renderers.yaml"
     known = yaml.safe_load(path.read_text()) if path.exists() else {}
-    if RENDERER not in known:
-        path.write_text(_yaml({**known, RENDERER: pod_templates()}))
+    path.write_text(_yaml({**known, RENDERER: {**pod_templates(), **known.get(RENDERER, {})}}))
     path = GOLDEN / "runtimes.yaml"
     known = yaml.safe_load(path.read_text()) if path.exists() else {}
     path.write_text(_yaml({**{name: runtime.to_data() for name, runtime in BUILTIN.items()}, **known}))

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_cases import fraud, llm, merged, rendering, sha
+from render_cases import churn, fraud, llm, merged, ranker, rendering, sha
 
 from reconciler.model.release import Effective
 from reconciler.model.runtime import Port, Probe, Probes, ResolvedRuntime, RuntimeSpec
@@ -185,3 +185,30 @@ def test_pods_spread_by_version():
 def test_the_default_service_account_is_the_releases_name():
     assert pod(llm())["serviceAccountName"] == "support-chat"
     assert pod(fraud("1.4.0"))["serviceAccountName"] == "fraud"
+
+
+def with_port(effective, port):
+    """As `resolve` does it: the release's own port stands in place of the runtime's first one."""
+    first, *others = effective.runtime.spec.ports
+    spec = effective.runtime.spec.model_copy(update={"ports": (first.model_copy(update={"port": port}), *others)})
+    return effective.model_copy(update={"runtime": effective.runtime.model_copy(update={"spec": spec})})
+
+
+def test_triton_listens_on_its_three_ports_or_on_the_releases_own_first_one():
+    assert container(ranker())["args"][1:4] == ["--http-port=8000", "--grpc-port=8001", "--metrics-port=8002"]
+    assert "--http-port=9000" in container(with_port(ranker(), 9000))["args"]
+
+
+def test_mlserver_is_told_by_variables_where_to_listen_and_to_write():
+    env = {row["name"]: row["value"] for row in container(churn())["env"]}
+    assert (env["MLSERVER_HTTP_PORT"], env["MLSERVER_GRPC_PORT"], env["MLSERVER_METRICS_PORT"]) == (
+        "8080", "8081", "8082",
+    )  # fmt: skip
+    assert env["MLSERVER_METRICS_DIR"].startswith("/tmp/")
+    moved = {row["name"]: row["value"] for row in container(with_port(churn(), 9000))["env"]}
+    assert moved["MLSERVER_HTTP_PORT"] == "9000"
+
+
+def test_a_releases_own_variable_stands_in_place_of_the_runtimes():
+    own = churn(serving={"env": [{"name": "MLSERVER_METRICS_DIR", "value": "/cache"}]})
+    assert [row["value"] for row in container(own)["env"] if row["name"] == "MLSERVER_METRICS_DIR"] == ["/cache"]

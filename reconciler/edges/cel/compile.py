@@ -31,6 +31,7 @@ TYPES: Mapping[str, Any] = {
     "signatures": cel.Type.List(_MAP),
     "revision": cel.Type.DYN,
     "plan": _MAP,
+    "upstream": cel.Type.DYN,
     "runtime": _MAP,
     "params": _MAP,
     "operation": cel.Type.STRING,
