@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "keygen": Entry(target="signing:keygen", line="Make an SSH key (Ed25519) that can sign."),
     "trust": Entry(target="trust:app", line="Look at, check, import and export trust files."),
     "schema": Entry(target="validate:schema", line="Print the JSON Schema of a kind of document."),
-    "policy": Entry(target="policy:app", line="Test policies and list the shipped ones."),
+    "policy": Entry(target="policy:app", line="Test policies, explain one decision, list the shipped ones."),
     "audit": Entry(target="audit:app", line="Check the ledger: who decided what, proved offline."),
     "install": Entry(target="install:install", line="Print or apply what a cluster needs: CRDs and least RBAC."),
     "config": Entry(target="config:app", line="Check the daemon's settings file."),

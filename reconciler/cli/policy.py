@@ -1,4 +1,4 @@
-"""`policy test` and `policy list`: do policies say what they should, and what does the shipped bundle ask for."""
+"""`policy test`, `eval` and `list`: do policies say what they should, of a real release too, and what is shipped."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,13 +8,15 @@ import typer
 
 from reconciler.cli.app import new_app
 from reconciler.cli.output import Form, print_json, print_table, write
+from reconciler.cli.policy_eval import evaluate
 from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, Refused
 
 if TYPE_CHECKING:
     from reconciler.documents.schema import Loaded
     from reconciler.judge.question import LoadedPolicy
 
-app = new_app("Test policies and list the shipped ones.")
+app = new_app("Test policies, explain what they say of a release, and list the shipped ones.")
+app.command("eval")(evaluate)
 
 
 class ReportForm(StrEnum):

@@ -185,7 +185,7 @@ def plan(
             rows = [
                 preview
                 for source in daemon.world.sources.values()
-                for preview in previews(daemon.world, _look(daemon, source, revision, worktree))
+                for preview in previews(daemon.world, look(daemon, source, revision, worktree))
             ]
         finally:
             daemon.stop()
@@ -197,7 +197,7 @@ def plan(
     return EXIT_NO if any(not row.is_empty for row in rows) else EXIT_DONE
 
 
-def _look(daemon: "Daemon", source: "Source", revision: str, worktree: Path | None) -> "Snapshot":
+def look(daemon: "Daemon", source: "Source", revision: str, worktree: Path | None) -> "Snapshot":
     """Open the daemon's eyes on one state of the trunk; nothing is accepted or written."""
     from reconciler.cli.worktree import read_tree
 

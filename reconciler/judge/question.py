@@ -73,10 +73,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be asked, and a verdict for every shipped policy that is switched off here."""
+    """What is to be asked, and a verdict for every shipped policy that is switched off here.
+
+    `unmatched` has one for every policy in force that is not about this decision; nobody keeps those.
+    """
 
     questions: tuple[Question, ...]
     skipped: tuple[PolicyVerdict, ...]
+    unmatched: tuple[PolicyVerdict, ...] = ()
 
 
 def policy_digest(spec: PolicySpec) -> str:
@@ -103,8 +107,12 @@ def ask(facts: Facts, bundle: Sequence[LoadedPolicy], own: Sequence[LoadedPolicy
     skipped = [_switched_off(policy, facts, reasons[policy.name]) for policy in held if policy.name in reasons]
     asked = [policy for policy in held if policy.name not in reasons] + list(own)
     seen = variables(facts)
-    questions = [question(policy, facts, seen) for policy in asked if not mismatch(policy.policy.spec, facts)]
-    return Asked(questions=tuple(questions), skipped=tuple(skipped))
+    rows = [(policy, mismatch(policy.policy.spec, facts)) for policy in asked]
+    return Asked(
+        questions=tuple(question(policy, facts, seen) for policy, why in rows if not why),
+        skipped=tuple(skipped),
+        unmatched=tuple(not_matched(policy, why) for policy, why in rows if why),
+    )
 
 
 def question(policy: LoadedPolicy, facts: Facts, seen: Mapping[str, Any]) -> Question:
@@ -134,6 +142,13 @@ def mismatch(spec: PolicySpec, facts: Facts) -> str:
     if match.selector.match_labels and not match.selector.matches(facts.release.labels):
         return "its selector does not match the release's labels"
     return ""
+
+
+def not_matched(policy: LoadedPolicy, why: str) -> PolicyVerdict:
+    """The verdict of a policy that is not about a decision."""
+    return PolicyVerdict(
+        name=policy.name, source=policy.source, result=PolicyResult.SKIP, reason="NotMatched", message=why
+    )
 
 
 def misnamed(environment: Environment, bundle: Sequence[LoadedPolicy], own: Sequence[LoadedPolicy]) -> list[str]:

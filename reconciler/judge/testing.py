@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from reconciler.digest import sha256_of, version_of
 from reconciler.documents.schema import Loaded
-from reconciler.judge.question import LoadedPolicy, Question, mismatch, question
+from reconciler.judge.question import LoadedPolicy, Question, mismatch, not_matched, question
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import Facts, variables
 from reconciler.model.cluster import Cluster
@@ -123,9 +123,7 @@ def _question(
         return str(error)
     why = mismatch(policy.policy.spec, facts)
     if why:
-        return PolicyVerdict(
-            name=policy.name, source=policy.source, result=PolicyResult.SKIP, reason="NotMatched", message=why
-        )
+        return not_matched(policy, why)
     return question(policy, facts, variables(facts))
 
 

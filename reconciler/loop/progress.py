@@ -3,12 +3,14 @@
 Pure. The machine speaks of runnables and sizes, the state of packed specs and directives; nothing is decided here.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.digest import sha256_of
 from reconciler.loop.standing import Standing
-from reconciler.model.ids import ClusterName, Revision, Version
+from reconciler.model.ids import Closure, ClusterName, Revision, Version
+from reconciler.model.objects import Rendering
 from reconciler.model.release import Effective
 from reconciler.model.state import (
     Directive,
@@ -17,6 +19,7 @@ from reconciler.model.state import (
     ReleaseStatus,
     Role,
     TargetState,
+    VersionDirective,
     VersionRef,
     canonical,
     unpack,
@@ -168,6 +171,25 @@ def directives(
             self_heal=self_heal,
         )
     return told
+
+
+def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> Directive:
+    """What a target is told once a version is promoted and alone: what a plan counts."""
+    replicas = effective.spec.serving.replicas
+    entry = VersionDirective(
+        version=effective.version,
+        role=Role.STABLE,
+        low=replicas.min,
+        high=replicas.max,
+        effective=effective_digest(effective),
+    )
+    return Directive(sequence=0, revision=revision, closure=closure, versions=(entry,))
+
+
+def object_counts(rendering: Rendering, clusters: int) -> dict[str, int]:
+    """Rendered objects by kind, over all clusters."""
+    counts = Counter(rendered.ref.kind for rendered in rendering.objects)
+    return {kind: count * clusters for kind, count in counts.items()}
 
 
 def specs(

@@ -4,13 +4,13 @@ A release verifies and judges what the trunk asks for, steers its rollout over a
 cluster, and says what happened. It is the one place where progress is written; what spans clusters has one owner.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.edges.kube.states import Stored
 from reconciler.errors import Retry
+from reconciler.judge.question import Asked
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
@@ -26,13 +26,10 @@ from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import (
-    Directive,
     Phase,
     Promotion,
     ReleaseState,
     ReleaseStatus,
-    Role,
-    VersionDirective,
     pack,
     release_ref,
     unpack,
@@ -156,7 +153,16 @@ def _first_seen(facts: ReleaseFacts, manifest: str) -> datetime:
 def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
     """Ask the policies and fold all gates."""
     upstream = seen_upstream(facts.key, standing, world)
-    asked = questions(
+    asked = asks(facts, standing, upstream, world)
+    verdicts = (*world.verdicts(asked.questions), *asked.skipped)
+    gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
+    notes = (*standing.notes, *misspelt(standing, facts.snapshot, world.bundle))
+    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes, upstream=upstream)
+
+
+def asks(facts: ReleaseFacts, standing: Standing, upstream: Upstream | None, world: World) -> Asked:
+    """What policies are asked about this decision."""
+    return questions(
         standing,
         facts.snapshot,
         world.bundle,
@@ -167,10 +173,6 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
         upstream=upstream,
         now=facts.now,
     )
-    verdicts = (*world.verdicts(asked.questions), *asked.skipped)
-    gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
-    notes = (*standing.notes, *misspelt(standing, facts.snapshot, world.bundle))
-    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes, upstream=upstream)
 
 
 def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
@@ -196,18 +198,9 @@ def _object_counts(facts: ReleaseFacts, standing: Standing, world: World) -> dic
     if standing.resolved is None or standing.closure is None:
         return {}
     effective = standing.resolved.effective
-    replicas = effective.spec.serving.replicas
-    entry = VersionDirective(
-        version=effective.version,
-        role=Role.STABLE,
-        low=replicas.min,
-        high=replicas.max,
-        effective=progress.effective_digest(effective),
-    )
-    directive = Directive(sequence=0, revision=facts.snapshot.revision, closure=standing.closure, versions=(entry,))
+    directive = progress.promoted(effective, revision=facts.snapshot.revision, closure=standing.closure)
     rendering = world.rendering(facts.key, directive, {effective.version: effective})
-    counts = Counter(rendered.ref.kind for rendered in rendering.objects)
-    return {kind: count * len(standing.resolved.clusters) for kind, count in counts.items()}
+    return progress.object_counts(rendering, len(standing.resolved.clusters))
 
 
 def steer(facts: ReleaseFacts, judged: Judged) -> Steered | None:

@@ -23,6 +23,7 @@ from reconciler.model.environment import Environment
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import Closure, ReleaseKey
 from reconciler.model.plan import Gate
+from reconciler.model.policy import Operation
 from reconciler.model.release import Effective
 from reconciler.model.state import Promotion, canonical
 from reconciler.model.verification import Verification
@@ -111,7 +112,7 @@ def questions(
     own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
     clusters = snapshot.documents("Cluster")
     facts = Facts(
-        operation="Create" if running is None else "Rollback" if rollback else "Update",
+        operation=operation(running, rollback=rollback),
         release=standing.resolved.effective,
         running=running,
         environment=standing.environment,
@@ -123,6 +124,13 @@ def questions(
         now=now,
     )
     return ask(facts, bundle, own)
+
+
+def operation(running: Effective | None, *, rollback: bool) -> Operation:
+    """Create while nothing runs, Rollback when a recorded version returns, else Update."""
+    if running is None:
+        return "Create"
+    return "Rollback" if rollback else "Update"
 
 
 def misspelt(standing: Standing, snapshot: Snapshot, bundle: Sequence[LoadedPolicy]) -> tuple[str, ...]:

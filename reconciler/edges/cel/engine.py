@@ -57,21 +57,25 @@ class CelEngine:
 
     def ask(self, questions: Sequence[Question]) -> list[PolicyVerdict]:
         """One verdict per question, in their order. Raises Misused when the CEL library is missing."""
+        return [verdict(row, answer) for row, answer in zip(questions, self.answers(questions), strict=True)]
+
+    def answers(self, questions: Sequence[Question]) -> list[Answer]:
+        """What every question's evaluation gave, in their order; see `ask`."""
         specs: dict[str, dict[str, Any]] = {}
-        verdicts: list[PolicyVerdict | None] = [None] * len(questions)
+        answers: list[Answer | None] = [None] * len(questions)
         jobs: list[tuple[int, dict[str, Any]]] = []
         for index, question in enumerate(questions):
             refusal = _refusal(question, self._limits)
             if refusal:
-                verdicts[index] = verdict(question, _fault("spec", refusal))
+                answers[index] = _fault("spec", refusal)
                 continue
             spec = specs.get(question.policy) or specs.setdefault(question.policy, question.spec.to_full_data())
             jobs.append((index, {"policy": question.policy, "spec": spec, "variables": dict(question.variables)}))
         for start in range(0, len(jobs), MANY):
             batch = jobs[start : start + MANY]
             for (index, _), reply in zip(batch, self._run([job for _, job in batch]), strict=True):
-                verdicts[index] = verdict(questions[index], _answer(reply))
-        return [entry for entry in verdicts if entry is not None]
+                answers[index] = _answer(reply)
+        return [entry for entry in answers if entry is not None]
 
     def close(self) -> None:
         """End the worker. The engine cannot be used afterwards; closing twice is fine."""

@@ -1,8 +1,8 @@
 """The model servers that ship: one file each, one table.
 
 A built-in runtime is data (`BUILTIN`, what a release resolves to) and, where the server needs arguments or variables
-that depend on the release, a function for each (`ARGUMENTS`, `VARIABLES`). All of it belongs to the id: `builtin:vllm/1`
-never changes under that name, because it is part of the version of everything that runs with it. A better one is
+that depend on the release, a function for each (`ARGUMENTS`, `VARIABLES`). All of it belongs to the id: what runs as
+`builtin:vllm/1` never changes, because the id is part of the version of everything that runs with it. A better one is
 `builtin:vllm/2`.
 """
 
