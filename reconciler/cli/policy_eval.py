@@ -41,7 +41,7 @@ def evaluate(
 
     Ends with 1 when a policy denies.
 
-    Example: reconciler policy eval releases/prod/fraud-detector.yaml --revision $(git rev-parse HEAD)
+    Example: reconciler policy eval releases/prod/fraud-detector.yaml --offline
     """
     from reconciler.edges.cel.engine import CelEngine
 

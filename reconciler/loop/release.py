@@ -26,6 +26,7 @@ from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import (
+    Directive,
     Phase,
     Promotion,
     ReleaseState,

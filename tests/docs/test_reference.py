@@ -43,9 +43,9 @@ NOT_REASONS = {
     "RollingUpdate", "RuntimeDefault", "ScheduleAnyway", "ServiceAccount", "StatefulSet",
     "NamesAccepted",
     # names of our own types, as text
-    "BlobId", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef", "PlanDigest",
-    "ReleaseName", "ReleaseState", "RepositoryName", "RepositoryState", "SshKey", "TargetState", "TrustFile",
-    "TrustedKey",
+    "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
+    "PlanDigest", "PolicyTrace", "ReleaseName", "ReleaseState", "RepositoryName", "RepositoryState", "SshKey",
+    "TargetState", "TrustFile", "TrustedKey",
 }  # fmt: skip
 """PascalCase texts in the code that say why nothing."""
 
