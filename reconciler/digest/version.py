@@ -22,6 +22,7 @@ def version_of(spec: ReleaseSpec, runtime: ResolvedRuntime, image: str, renderer
 
 def _pod_deciding(spec: ReleaseSpec, runtime: ResolvedRuntime, image: str, renderer: int) -> dict[str, Any]:
     serving = spec.serving
+    startup = serving.startup.to_data()
     return {
         "render": renderer,
         "model": {
@@ -38,4 +39,5 @@ def _pod_deciding(spec: ReleaseSpec, runtime: ResolvedRuntime, image: str, rende
         "resources": serving.resources.to_data(),
         "placement": serving.placement.to_data(),
         "serviceAccount": serving.access.service_account,
+        **({"startup": startup} if startup else {}),
     }

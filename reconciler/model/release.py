@@ -1,5 +1,6 @@
 """ModelRelease: one model in one environment, and the effective form of it that a target renders."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -8,9 +9,23 @@ from pydantic import StringConstraints, model_validator
 from reconciler.model.document import Document, Metadata, Selector
 from reconciler.model.ids import EnvironmentName, Version
 from reconciler.model.runtime import Argument, ImageRef, PortNumber, Probes, ResolvedRuntime
-from reconciler.model.wire import DnsLabel, Field, LabelKey, LabelValue, Percent, Quantity, Sha256, Wire, quantity_value
+from reconciler.model.wire import (
+    DnsLabel,
+    Duration,
+    Field,
+    LabelKey,
+    LabelValue,
+    Percent,
+    Quantity,
+    Sha256,
+    Wire,
+    format_duration,
+    quantity_value,
+)
 
 MAX_NAME = 40
+SHORTEST_STARTUP = timedelta(seconds=30)
+LONGEST_STARTUP = timedelta(hours=2)
 ReleaseLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 ModelUri = Annotated[
     str, StringConstraints(pattern=r"^(oci|s3|gs|hf|https|pvc)://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")
@@ -182,6 +197,19 @@ class Disruption(Wire):
     max_unavailable: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+class Startup(Wire):
+    """How long a pod may take to come up."""
+
+    budget: Duration = timedelta(minutes=5)
+    """From a container's start to its first ready answer: loading the model and warming up."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Startup":
+        if not SHORTEST_STARTUP <= self.budget <= LONGEST_STARTUP:
+            raise ValueError(f"a startup budget of {format_duration(self.budget)} is not between 30s and 2h")
+        return self
+
+
 class AllowFrom(Wire):
     """Pods of one namespace that may call the model."""
 
@@ -210,6 +238,7 @@ class Serving(Wire):
     env: tuple[EnvVar, ...] = ()
     resources: Resources
     replicas: Replicas
+    startup: Startup = Startup()
     placement: Placement = Placement()
     disruption: Disruption = Disruption()
     access: Access = Access()

@@ -23,15 +23,24 @@ CONTAINER = "model"
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 TMP = "/tmp"  # noqa: S108  # a mount point in the pod, not a temporary file of ours
-STARTUP_SECONDS = 300
-"""From a container's start to its first ready answer: the least of the defaults, as the model's size is unknown."""
-DEADLINE_SECONDS = STARTUP_SECONDS + 300
-"""And for scheduling and pulling before that."""
+_SCHEDULING_SECONDS = 300
+"""What scheduling and pulling may take before a container starts."""
 _STARTUP_PERIOD = 5
 _DRAIN_SECONDS = 5
 _GRACE_SECONDS = 60
 _TOPOLOGY = {"zone": "topology.kubernetes.io/zone", "node": "kubernetes.io/hostname"}
 _NAMES = re.compile(r"\$\$|\$\((MODEL_NAME|MODEL_PATH|MODEL_VERSION)\)")
+
+
+def startup_seconds(effective: Effective) -> int:
+    """From a container's start to its first ready answer, in whole periods of the startup probe."""
+    budget = int(effective.spec.serving.startup.budget.total_seconds())
+    return -(-budget // _STARTUP_PERIOD) * _STARTUP_PERIOD
+
+
+def deadline_seconds(effective: Effective) -> int:
+    """After how long without progress a version has failed."""
+    return startup_seconds(effective) + _SCHEDULING_SECONDS
 
 
 def serving_ports(effective: Effective) -> tuple[Port, ...]:
@@ -90,7 +99,7 @@ def _container(effective: Effective, delivery: Delivery) -> Body:
             "ports": [{"name": port.name, "containerPort": port.port, "protocol": "TCP"} for port in ports],
             "resources": _resources(effective),
             "volumeMounts": [*_scratch_mounts(effective), *delivery.mounts],
-            **_probes(runtime.probes, ports[0].name),
+            **_probes(runtime.probes, ports[0].name, startup_seconds(effective)),
             # Endpoints are withdrawn while a pod is asked to stop; requests that are still sent to it must be answered.
             "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -167,7 +176,7 @@ def _scratch_mounts(effective: Effective) -> list[Body]:
     return mounts
 
 
-def _probes(probes: Probes, port: str) -> Body:
+def _probes(probes: Probes, port: str, startup: int) -> Body:
     def ask(probe: Probe, **timing: int) -> Body:
         return {"httpGet": {"path": probe.path, "port": port}, **timing}
 
@@ -175,7 +184,7 @@ def _probes(probes: Probes, port: str) -> Body:
         "startupProbe": ask(
             probes.startup or probes.ready,
             periodSeconds=_STARTUP_PERIOD,
-            failureThreshold=STARTUP_SECONDS // _STARTUP_PERIOD,
+            failureThreshold=startup // _STARTUP_PERIOD,
             timeoutSeconds=5,
         ),
         "readinessProbe": ask(probes.ready, periodSeconds=5, failureThreshold=3, timeoutSeconds=5),

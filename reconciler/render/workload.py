@@ -14,7 +14,7 @@ from reconciler.render.identity import (
     version_name,
     version_selector,
 )
-from reconciler.render.pod import DEADLINE_SECONDS, pod_template
+from reconciler.render.pod import deadline_seconds, pod_template
 
 
 def deployment(effective: Effective, key: ReleaseKey) -> Body:
@@ -33,7 +33,7 @@ def deployment(effective: Effective, key: ReleaseKey) -> Body:
         "spec": {
             "selector": {"matchLabels": version_selector(effective)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "progressDeadlineSeconds": DEADLINE_SECONDS,
+            "progressDeadlineSeconds": deadline_seconds(effective),
             "revisionHistoryLimit": 0,
             "template": pod_template(effective, labels),
         },

@@ -90,6 +90,7 @@ CHANGES_PODS = [
     ("serving.resources.cpu", "3"),
     ("serving.resources.memory", "9Gi"),
     ("serving.resources.gpu", {"count": 1}),
+    ("serving.startup", {"budget": "10m"}),
     ("serving.placement.nodeSelector", {"pool": "gpu"}),
     ("serving.placement.tolerations", [{"key": "gpu"}]),
     ("serving.placement.topologySpread", "node"),
@@ -114,6 +115,8 @@ APPLIES_IN_PLACE = [
 SAYS_THE_DEFAULT = [
     ("serving.args", []),
     ("serving.env", []),
+    ("serving.startup", {}),
+    ("serving.startup", {"budget": "300s"}),
     ("serving.placement", {}),
     ("serving.placement", {"nodeSelector": {}, "tolerations": []}),
     ("serving.resources.gpu", None),

@@ -31,7 +31,7 @@ from reconciler.model.wire import Field, Wire
 
 PATH = "releases/prod/fraud-detector.yaml"
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-SERVING_FIELDS = "'access', 'args', 'disruption', 'env', 'image', 'placement', 'port', 'probes', 'replicas', 'resources' and 'runtime'"
+SERVING_FIELDS = "'access', 'args', 'disruption', 'env', 'image', 'placement', 'port', 'probes', 'replicas', 'resources', 'runtime' and 'startup'"
 MAPPING = "this must be a mapping (indented 'name: value' lines), not"
 
 
@@ -554,3 +554,13 @@ def test_evidence_that_cannot_be_read(old, new, sentence):
     with pytest.raises(Invalid) as caught:
         parse(PATH, text)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(("budget", "wrong"), [("30s", ""), ("2h", ""), ("29s", "29s"), ("2h1s", "2h1s"), ("0s", "0s")])
+def test_a_startup_budget_has_bounds(budget, wrong):
+    text = changed(RELEASE, "    disruption:", f"    startup: {{budget: {budget}}}\n    disruption:")
+    if not wrong:
+        assert parse(PATH, text).document.spec.serving.startup.budget
+        return
+    with pytest.raises(Invalid, match=f"a startup budget of {wrong} is not between 30s and 2h"):
+        parse(PATH, text)

@@ -212,3 +212,11 @@ def test_mlserver_is_told_by_variables_where_to_listen_and_to_write():
 def test_a_releases_own_variable_stands_in_place_of_the_runtimes():
     own = churn(serving={"env": [{"name": "MLSERVER_METRICS_DIR", "value": "/cache"}]})
     assert [row["value"] for row in container(own)["env"] if row["name"] == "MLSERVER_METRICS_DIR"] == ["/cache"]
+
+
+@pytest.mark.parametrize(("budget", "failures", "deadline"), [("5m", 60, 600), ("30m", 360, 2100), ("31s", 7, 335)])
+def test_the_startup_budget_is_what_the_probe_and_the_deadline_allow(budget, failures, deadline):
+    slow = llm(serving={"startup": {"budget": budget}})
+    probe = container(slow)["startupProbe"]
+    assert (probe["failureThreshold"], probe["periodSeconds"]) == (failures, 5)
+    assert deployment(slow)["spec"]["progressDeadlineSeconds"] == deadline
