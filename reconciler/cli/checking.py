@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from reconciler.digest import sha256_of
 from reconciler.documents.index import Index, index_of, problems_at
 from reconciler.documents.load import read
-from reconciler.documents.resolve import resolve, runtimes_of
+from reconciler.documents.resolve import resolve, runtimes_of, unchained
 from reconciler.documents.schema import KINDS, Loaded, NotOurs, is_document_path, parse
 from reconciler.errors import Invalid, Problem
 from reconciler.model.cluster import Cluster
@@ -81,7 +81,8 @@ def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem
     for one in index.documents.values():
         if one.kind in named:
             named[one.kind][one.name] = one
-    environments = {name: one.as_(Environment) for name, one in named["Environment"].items()}
+    yield from unchained(named["Environment"].values())
+    environments = {name: _unchained(one.as_(Environment)) for name, one in named["Environment"].items()}
     clusters = {name: one.as_(Cluster) for name, one in named["Cluster"].items()}
     runtimes = runtimes_of(BUILTIN.values(), named["ServingRuntime"].values())
     for one in index.documents.values():
@@ -94,6 +95,11 @@ def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem
             )  # fmt: skip
         except Invalid as error:
             yield from error.problems
+
+
+def _unchained(environment: Environment) -> Environment:
+    """Without its place in the chain: that was told at the environment, and not at every release once more."""
+    return environment.model_copy(update={"spec": environment.spec.model_copy(update={"after": None})})
 
 
 def _policies(policies: Iterable[Loaded]) -> Iterator[Problem]:

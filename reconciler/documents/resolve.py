@@ -25,6 +25,7 @@ _OCI_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _HF_REVISION = re.compile(r"@[0-9a-f]{40}$")
 
 _ENVIRONMENT: FieldPath = ("spec", "environment")
+_AFTER: FieldPath = ("spec", "after")
 _URI: FieldPath = ("spec", "model", "uri")
 _FORMAT: FieldPath = ("spec", "model", "format")
 _RUNTIME: FieldPath = ("spec", "serving", "runtime")
@@ -92,6 +93,23 @@ def resolve(
         runtime=runtime,
     )
     return Resolved(effective=effective, clusters=selected(spec.targets.clusters, environment.spec.clusters, clusters))
+
+
+def unchained(documents: Iterable[Loaded]) -> Iterator[Problem]:
+    """Environments whose `after` leads nowhere or back to themselves: nothing could ever come to them."""
+    loaded = {one.name: one for one in documents}
+    after = {name: one.as_(Environment).spec.after for name, one in loaded.items()}
+    for name, one in loaded.items():
+        before = after[name]
+        if before is not None and before not in loaded:
+            yield one.problem(_AFTER, _unknown("environment", before, sorted(loaded)))
+            continue
+        chain = [name]
+        while before is not None and before in loaded and before not in chain:
+            chain.append(before)
+            before = after[before]
+        if before == name:
+            yield one.problem(_AFTER, f"the chain goes in a circle: {' after '.join([*chain, name])}")
 
 
 def selected(release: Selector, environment: Selector, clusters: Mapping[str, Cluster]) -> tuple[ClusterName, ...]:

@@ -1,6 +1,7 @@
 """`validate`: every mistake in a tree, at its place, once, in four forms."""
 
 import json
+import shutil
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -145,3 +146,15 @@ def test_as_junit(reconciler, mistaken):
     assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
     (failed,) = [case for case in suite if case.find("failure") is not None]
     assert failed.get("name") == POLICY_FILE
+
+
+def test_a_chain_that_leads_nowhere_is_told_once_at_the_environment(reconciler, tmp_path):
+    shutil.copytree(bundled("sample-repo"), tmp_path / "sample")
+    prod = tmp_path / "sample/environments/prod.yaml"
+    prod.write_text(prod.read_text().replace("spec:\n", "spec:\n  after: stagin\n", 1))
+    said = reconciler("validate", "--root", tmp_path / "sample")
+    assert said.code == 1
+    assert (
+        "environments/prod.yaml:7:10: spec.after: there is no environment 'stagin': did you mean 'staging'?" in said.out
+    )
+    assert said.out.endswith("1 problem in 14 documents\n")

@@ -6,7 +6,7 @@ import pytest
 from documents_samples import CLUSTER, DIGEST, ENVIRONMENT, IMAGE, RELEASE, RUNTIME, changed
 
 from reconciler.digest import version_of
-from reconciler.documents.resolve import resolve, runtimes_of
+from reconciler.documents.resolve import resolve, runtimes_of, unchained
 from reconciler.documents.schema import parse
 from reconciler.errors import Invalid
 from reconciler.model.cluster import Cluster
@@ -223,6 +223,28 @@ def test_an_environment_that_comes_after_one_that_is_not_there():
     assert told(environment=last) == [
         "7:16: spec.environment: 'prod' comes after 'stagging': there is no environment 'stagging': there is 'prod'"
     ]
+
+
+CHAINS = {
+    "first and last": ({"dev": "", "prod": "dev"}, []),
+    "one that is not there": ({"dev": "", "prod": "stagging"}, ["there is no environment 'stagging'"]),
+    "a circle": ({"a": "b", "b": "a"}, ["a circle: a after b after a", "a circle: b after a after b"]),
+    "after a circle": ({"a": "b", "b": "a", "c": "a"}, ["a circle: a", "a circle: b"]),
+}
+
+
+@pytest.mark.parametrize("row", CHAINS)
+def test_a_promotion_chain_of(row):
+    chain, sentences = CHAINS[row]
+    texts = {
+        name: ENVIRONMENT.replace("name: prod", f"name: {name}") + (f"  after: {before}\n" if before else "")
+        for name, before in chain.items()
+    }
+    found = list(unchained(parse(f"environments/{name}.yaml", text.encode()) for name, text in texts.items()))
+    assert len(found) == len(sentences)
+    for problem, sentence in zip(found, sentences, strict=True):
+        assert problem.field == "spec.after"
+        assert sentence in problem.message
 
 
 def test_an_environment_that_selects_nothing_selects_nothing():
