@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.trust.statement import Statement
 
 CONFIG_REPOSITORY = "reconciler.repository"
-_BLOCK = re.compile(rb"-----BEGIN SSH SIGNATURE-----\r?\n.*?-----END SSH SIGNATURE-----(?:\r?\n|\Z)", re.DOTALL)
+BLOCK = re.compile(rb"-----BEGIN SSH SIGNATURE-----\r?\n.*?-----END SSH SIGNATURE-----(?:\r?\n|\Z)", re.DOTALL)
 _PRIVATE_MODE = 0o600
 
 Repository = Annotated[
@@ -71,14 +71,14 @@ def sign_file(root: Path, path: str, *, repository: str, key: str) -> Signed:
 
     said = statement_at(root, path, repository)
     block = sign_text(key, said.text(), said.namespace).encode("ascii")
-    fingerprint, blob = _signer(block)
+    fingerprint, blob = signer_of(block)
     beside = root / f"{path}{SIGNATURE_SUFFIX}"
-    before = _BLOCK.findall(_existing(beside))
-    holding = {_blob(old): old.rstrip(b"\r\n") + b"\n" for old in before if _holds(old, said)}
+    before = BLOCK.findall(existing(beside))
+    holding = {key_in(old): old.rstrip(b"\r\n") + b"\n" for old in before if _holds(old, said)}
     others = [old for owner, old in holding.items() if owner != blob]
     if len(others) >= MAX_BLOCKS:
         raise Refused(f"{beside} holds {len(others)} signatures already, which is the most")
-    _replace(beside, b"".join([*others, holding.get(blob, block)]))
+    replace_file(beside, b"".join([*others, holding.get(blob, block)]))
     return Signed(
         path=path,
         subject=said.subject,
@@ -115,7 +115,7 @@ def read_document(root: Path, path: str) -> bytes:
         raise Refused(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _signer(block: bytes) -> tuple[str, bytes]:
+def signer_of(block: bytes) -> tuple[str, bytes]:
     """Fingerprint and blob of the key that made a fresh signature."""
     from reconciler.trust.sshsig import Signature, read_signatures
 
@@ -125,13 +125,14 @@ def _signer(block: bytes) -> tuple[str, bytes]:
     return found.key.fingerprint, found.key.blob
 
 
-def _existing(beside: Path) -> bytes:
+def existing(beside: Path) -> bytes:
+    """The bytes of a signature file; empty when there is none. Raises Refused for a link."""
     if beside.is_symlink():
         raise Refused(f"{beside} is a symbolic link; links are not followed")
     return beside.read_bytes() if beside.exists() else b""
 
 
-def _blob(block: bytes) -> bytes:
+def key_in(block: bytes) -> bytes:
     """Whose key the one block is of; empty when it cannot be read."""
     from reconciler.trust.sshsig import Signature, read_signatures
 
@@ -147,7 +148,7 @@ def _holds(block: bytes, said: "Statement") -> bool:
     return isinstance(found, Signature) and (check(found, message=said.text(), namespace=said.namespace) is Check.VALID)
 
 
-def _replace(file: Path, data: bytes) -> None:
+def replace_file(file: Path, data: bytes) -> None:
     """Write the whole file or leave the old one."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
@@ -171,7 +172,7 @@ def repository_name(checkout: "Checkout", given: str) -> str:
     return name
 
 
-def _path_in(root: Path, file: Path) -> str:
+def path_in(root: Path, file: Path) -> str:
     """The file's path in the watched folder; raises Misused for one outside of it."""
     whole = file.parent.resolve() / file.name
     if not whole.is_relative_to(root.resolve()):
@@ -200,16 +201,17 @@ def sign(
         raise Misused("name the documents to sign, or give --changed", hint="see `reconciler sign --help`")
     checkout = Checkout.find(files[0].parent if files else Path())
     root, name = watched(checkout), repository_name(checkout, repository)
-    paths = [_path_in(root, file) for file in files] if files else _changed_documents(checkout, root)
+    paths = [path_in(root, file) for file in files] if files else _changed_documents(checkout, root)
     if not paths:
         print("no changed document needs a signature")
-    chosen = _chosen_key(checkout, key) if paths else ""
+    chosen = chosen_key(checkout, key) if paths else ""
     for path in paths:
         print(sign_file(root, path, repository=name, key=chosen).sentence)
     return EXIT_DONE
 
 
-def _chosen_key(checkout: "Checkout", given: str) -> str:
+def chosen_key(checkout: "Checkout", given: str) -> str:
+    """The key to sign with: the option, or git's setting; raises Misused when there is neither."""
     key = given or checkout.config("user.signingkey")
     if not key:
         raise Misused("there is no key to sign with", hint="give --key FILE, or set git's user.signingkey")
@@ -249,7 +251,7 @@ def statement(
 
     checkout = Checkout.find(file.parent)
     root = watched(checkout)
-    write(statement_at(root, _path_in(root, file), repository_name(checkout, repository)).text())
+    write(statement_at(root, path_in(root, file), repository_name(checkout, repository)).text())
     return EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""The engine's own gates: signature, governing documents, references, removals.
+"""The engine's own gates: signature, approvals, governing documents, references, removals.
 
 Policies' gates are in `verdict`, and no policy, waiver or parameter opens one of these. Rules: a closed gate stops
 progress and nothing else (what runs stays served and is repaired); its message is one sentence that names the file and
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from reconciler.errors import Problem
 from reconciler.model.plan import Gate
 from reconciler.model.verification import Verification
+from reconciler.trust.quorum import Outcome, Quorum
 
 SHOWN_PROBLEMS = 5
 
@@ -21,6 +22,23 @@ def signature_gate(path: str, verification: Verification) -> Gate:
     why = verification.sentence or f"{_count(verification.missing, 'signature')} missing"
     message = f"{path} is not verified: {why}; somebody who may release it runs: reconciler sign {path}"
     return Gate(kind="Signature", open=False, reason="NotVerified", message=message)
+
+
+_OPENED_BY = {
+    Outcome.REJECTED: "it opens when they take that back with `reconciler approve {path}`, or with another text",
+    Outcome.EXPIRED: "change it (a comment is enough), sign it and have it approved anew",
+    Outcome.STALE: "look at it as it is now and run: reconciler approve {path}",
+    Outcome.MISSING: "to give one, run: reconciler approve {path}",
+}
+
+
+def approval_gate(what: str, path: str, quorum: Quorum) -> Gate:
+    """Whether the people whom the environment asks for approved `what`; `path` is what the command is given."""
+    if quorum.met:
+        return Gate(kind="Approval", open=True, reason=quorum.outcome, message=f"{what} has {quorum.sentence}")
+    opened = _OPENED_BY[quorum.outcome].format(path=path)
+    message = f"{what} is not approved: {quorum.sentence}; {opened}"
+    return Gate(kind="Approval", open=False, reason=quorum.outcome, message=message)
 
 
 def invalid_gate(problems: Iterable[Problem]) -> Gate:

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.loop.apart import WHOLE
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.model.ids import ClusterName, ReleaseKey, short
 from reconciler.model.plan import Condition, condition
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
-from reconciler.model.state import Phase, ReleaseStatus, VersionRef
+from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
 
 if TYPE_CHECKING:
+    from reconciler.loop.approving import Consent
     from reconciler.loop.release import Judged
     from reconciler.loop.world import World
 
@@ -31,7 +33,7 @@ def conditions(
     """The release's conditions: Ready, Held, Reconciling, and ConfigTrusted when a newer text is not in force."""
     ready, reason, message = _ready(after, clusters)
     closed = after.gates[0] if after.gates else None
-    busy = after.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
+    busy = after.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.REMOVING)
     doing = after.phase.value if busy else "Settled"
     old = before.conditions
     rows = [
@@ -56,7 +58,9 @@ def conditions(
 
 def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tuple[bool, str, str]:
     """Whether what is stable runs and is healthy on every cluster that was told to run it."""
-    found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in after.directives}
+    if after.phase in (Phase.REMOVING, Phase.REMOVED):
+        return False, after.phase.value, after.message
+    found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in _running(after)}
     troubles = [trouble for trouble in found.values() if trouble]
     if after.stable is None:
         return False, "NothingServes", "; ".join([after.message or "nothing serves yet", *troubles[:1]])
@@ -64,6 +68,11 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
     if troubles:
         return False, "NotHealthy", f"{sentence}; {troubles[0]}"
     return True, "Promoted" if after.phase is Phase.PROMOTED else "Serving", sentence
+
+
+def _running(status: ReleaseStatus) -> list[str]:
+    """The clusters that were told to run it."""
+    return [name for name, directive in status.directives.items() if directive.apply is Apply.RUN]
 
 
 def _trouble(name: str, after: ReleaseStatus, seen: Fleeting | None) -> str:
@@ -93,6 +102,9 @@ def records(
     moved = after.candidate and (not before.candidate or before.candidate.version != after.candidate.version)
     if moved and after.phase is not Phase.PROMOTED:
         rows.append(_entry("Started", key, before, after, judged, now, message=_start_sentence(key, after)))
+    gone = sorted(set(before.directives) - set(after.directives))
+    if gone:
+        rows.append(_removed(key, before, after, judged, gone, now))
     kind = _ended(before, after)
     if kind:
         rows.append(_entry(kind, key, before, after, judged, now, message=_end_sentence(kind, key, before, after)))
@@ -154,6 +166,7 @@ def _entry(
         from_version=left.version if left else "",
         closure=after.closure if theirs or about is None else about.closure,
         signatures=verification.signed if verification and theirs else (),
+        approvals=judged.consent.counted if theirs else (),
         policies=tuple(
             PolicyFact(name=row.name, source=row.source, result=row.result, message=row.message)
             for row in judged.verdicts
@@ -164,10 +177,38 @@ def _entry(
         detail=_detail(kind, after),
     )
     blobs: dict[str, str] = {}
+    if kind in ("Started", "Promoted") and theirs:
+        blobs |= _approvals(judged.consent, after)
     if ended and theirs and file and file.signature_blob:
         stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
-        blobs = {stem: file.blob, f"{stem}.sig": file.signature_blob}
+        blobs |= {stem: file.blob, f"{stem}.sig": file.signature_blob}
     return OutboxEntry(record=record, blobs=blobs)
+
+
+def _removed(
+    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", gone: list[str], now: datetime
+) -> OutboxEntry:
+    """The record of what ended: who signed it, who approved, and where nothing is left."""
+    whole = judged.ending.whole
+    done = [row for row in judged.ending.removals if whole or row.cluster in gone]
+    left = before.stable
+    record = Record(
+        time=now.replace(microsecond=0),
+        kind="Removed",
+        repository=key.repository,
+        environment=key.environment,
+        name=key.name,
+        revision=before.directives[gone[0]].revision,
+        version=left.version if left else "",
+        closure=left.closure if left else "",
+        signatures=tuple(row for one in done for row in one.signed),
+        approvals=tuple(row for one in done for row in one.consent.counted),
+        clusters=tuple(gone),
+        message=f"{key.name} was removed from {' and '.join(gone)}{'' if after.directives else ' and has ended'}",
+        detail={"removal": WHOLE if whole and not after.directives else "cluster"},
+    )
+    files = [row.file for row in done if row.file] + [file for row in done for file in row.consent.files]
+    return OutboxEntry(record=record, blobs={f"ended/{file.blob}/{file.path}": file.blob for file in files})
 
 
 def _manifest(
@@ -179,6 +220,14 @@ def _manifest(
     if theirs or about is None:
         return ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen)
     return ManifestFact(path=file.path, sha256=about.manifest)
+
+
+def _approvals(consent: "Consent", after: ReleaseStatus) -> dict[str, str]:
+    """The files with the approvals that counted, under the closure that they are of."""
+    if not consent.counted:
+        return {}
+    folder = f"approvals/{after.closure.removeprefix('sha256:')}"
+    return {f"{folder}/{file.path.rpartition('/')[2]}": file.blob for file in consent.files}
 
 
 def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:

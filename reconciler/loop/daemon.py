@@ -327,7 +327,7 @@ class Daemon:
         return [
             release_key(row.value.release)
             for row in self._home.releases().values()
-            if row.value.status.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
+            if row.value.status.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.REMOVING)
         ]
 
     def look(

@@ -205,6 +205,15 @@ class ClusterHandle:
         self._on_change(self.key, written.name, TARGET_STATE)
         return written
 
+    def forget(self, stored: Stored[TargetState]) -> None:
+        """Delete the TargetState as it was read; raises Retry when somebody wrote in between."""
+        try:
+            self._states.delete(stored)
+        except NotFound:
+            return
+        except Conflict as error:
+            raise Retry(error.message, reason="StateMoved", after=NOT_SYNCED_AGAIN) from error
+
 
 def _namespace(state: TargetState) -> str:
     """The release's namespace, from the specs that the state carries."""

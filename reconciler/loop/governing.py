@@ -16,6 +16,7 @@ from reconciler.loop.statements import GOVERNING, statement_of
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
+from reconciler.trust.statement import ConfigRemovalStatement
 from reconciler.trust.verify import verify
 
 Identity = tuple[str, str]
@@ -63,11 +64,14 @@ def govern(
     trust: TrustFile,
     accepted: Mapping[str, AcceptedDocument],
     *,
+    removals: Mapping[str, bytes],
     recall: Recall,
     limit: int,
     now: datetime,
 ) -> tuple[dict[Identity, Governed], dict[Identity, str]]:
     """Which governing documents are in force, and which are not, with the reason.
+
+    `removals` are signature files by the path of the document that they end.
 
     Raises Stalled when the text of a document accepted earlier is needed and cannot be read.
     """
@@ -75,6 +79,11 @@ def govern(
     governed: dict[Identity, Governed] = {}
     refused: dict[Identity, str] = {}
     doubles = _doubles(by_path.values())
+    accepted = {
+        path: document
+        for path, document in accepted.items()
+        if not _ended(repository, path, document, by_path.get(path), removals.get(path, b""), trust, now)
+    }
     for path in sorted(by_path):
         known = by_path[path]
         loaded = _governing(known)
@@ -96,6 +105,22 @@ def govern(
         note = f"{note}; the accepted text stays in force"
         governed[identity] = _in_force(path, document.blob, document.sha256, loaded, note=note)
     return governed, refused
+
+
+def _ended(
+    repository: RepositoryName, path: str, document: AcceptedDocument, file: File | None, signature: bytes,
+    trust: TrustFile, now: datetime,
+) -> bool:  # fmt: skip
+    """True when the file is gone and somebody who may configure its path signed that this very text ends."""
+    loaded = _governing(file) if file else None
+    if not signature or (file and file.problems) or (loaded and (loaded.kind, loaded.name) == _identity(document)):
+        return False
+    statement = ConfigRemovalStatement(repository=repository, path=path, sha256=document.sha256.removeprefix("sha256:"))
+    return verify(statement, signature, trust, verb="configure", path=path, first_seen=now, now=now).verified
+
+
+def _identity(document: AcceptedDocument) -> Identity:
+    return document.kind, document.name
 
 
 def _make_room(

@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from reconciler.digest import sha256_of
 from reconciler.edges.git import Actor, Mirror, Writer
 from reconciler.errors import Conflict, NotFound, ReconcilerError
+from reconciler.loop.apart import WHOLE
 from reconciler.loop.chain import Chain, Link, identity, record_bytes, record_path, statement, verify_chain
 from reconciler.loop.home import Home
 from reconciler.loop.ledger_page import readme, status_file, status_path
 from reconciler.loop.telemetry import Telemetry
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, short
 from reconciler.model.plan import condition
-from reconciler.model.record import OutboxEntry, Record
+from reconciler.model.record import ApprovalFact, OutboxEntry, Record
 from reconciler.model.state import AcceptedDocument, Promotion, ReleaseState, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.keys import PrivateKey
@@ -155,6 +156,8 @@ class Ledger:
         """Promotions of one release, newest first."""
         found = []
         for record in self._records(key):
+            if record.kind == "Removed" and record.detail.get("removal") == WHOLE:
+                break  # what was promoted before it ended was not promoted in what is there now
             try:
                 found.append(Promotion.from_data(record.detail["promotion"]))
             except (KeyError, ValidationError):
@@ -166,12 +169,19 @@ class Ledger:
         rows = [(record.version, record.detail.get("effective")) for record in reversed(self._records(key))]
         return {version: packed for version, packed in rows if isinstance(packed, str) and packed}
 
+    def approvals(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
+        """Votes that counted for one release, each with the time at which it was first seen; the newest last."""
+        votes = {(row.closure, row.key, row.use): row for record in self._records(key) for row in record.approvals}
+        return tuple(sorted(votes.values(), key=lambda row: row.first_seen))
+
     def accepted(self) -> dict[str, AcceptedDocument]:
         """The last accepted governing documents, by path."""
         found: dict[str, AcceptedDocument] = {}
         for link in self.chain.links:
             document = link.record.detail.get("accepted")
             path = link.record.detail.get("path")
+            if link.record.kind == "Removed" and isinstance(path, str):
+                found.pop(path, None)
             if link.record.kind == "Accepted" and isinstance(path, str):
                 accepted = AcceptedDocument.from_data(document)
                 # A document that moved to another path left its old one.

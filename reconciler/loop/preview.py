@@ -9,10 +9,11 @@ from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version
 from reconciler.model.plan import Gate, Plan
-from reconciler.model.state import ReleaseStatus, release_key
+from reconciler.model.state import Apply, ReleaseStatus, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
 from reconciler.plan.explain import Preview
+from reconciler.plan.order import order
 from reconciler.plan.seen import SeenTarget
 
 
@@ -82,4 +83,7 @@ def _plan(key: TargetKey, status: ReleaseStatus, world: World) -> Plan:
     )
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
     seen = replace(seen, live=cluster.live(refs))
-    return decide(seen, compare(wanted, seen)).plan
+    changes = compare(wanted, seen)
+    if directive.apply is Apply.REMOVE:  # it takes two passes and a budget, and this is what they come to
+        return Plan(key=key, revision=directive.revision, changes=order(changes))
+    return decide(seen, changes).plan

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from reconciler.digest import sha256_of
 from reconciler.loop.standing import Standing
+from reconciler.model.environment import PruneBudget
 from reconciler.model.ids import Closure, ClusterName, Revision, Version
 from reconciler.model.objects import Rendering
+from reconciler.model.record import ApprovalFact
 from reconciler.model.release import Effective
 from reconciler.model.state import (
+    Apply,
     Directive,
     Phase,
     Promotion,
@@ -155,13 +158,21 @@ def _seen(fleeting: Fleeting) -> ClusterSeen:
 
 
 def directives(
-    status: ReleaseStatus, advance: Advance, *, revision: Revision, closure: str, self_heal: bool
+    status: ReleaseStatus,
+    advance: Advance,
+    *,
+    revision: Revision,
+    closure: str,
+    self_heal: bool,
+    budget: PruneBudget | None,
 ) -> dict[str, Directive]:
     """The directives after this pass; one that says the same as before keeps its sequence."""
     told = dict(status.directives)
     for cluster, versions in advance.versions.items():
         before = told.get(cluster)
-        if before and before.versions == versions and before.self_heal == self_heal:
+        if before and (before.versions, before.self_heal, before.budget, before.apply) == (
+            versions, self_heal, budget, Apply.RUN,
+        ):  # fmt: skip
             continue
         told[cluster] = Directive(
             sequence=before.sequence + 1 if before else 1,
@@ -169,6 +180,7 @@ def directives(
             closure=closure,  # type: ignore[arg-type]  # see runnable
             versions=versions,
             self_heal=self_heal,
+            budget=budget,
         )
     return told
 
@@ -224,7 +236,10 @@ def remembered(history: Iterable[Promotion]) -> tuple[Promotion, ...]:
     return tuple(sorted(chosen, key=lambda row: row.at, reverse=True))
 
 
-def restored(states: Iterable[TargetState], history: Iterable[Promotion], packed: Mapping[str, str]) -> ReleaseStatus:
+def restored(
+    states: Iterable[TargetState], history: Iterable[Promotion], packed: Mapping[str, str],
+    approvals: Iterable[ApprovalFact],
+) -> ReleaseStatus:  # fmt: skip
     """A release's status when its state object is lost: what its targets run, and what the ledger knows.
 
     Stable is the version that the newest directive calls stable (where no cluster can be seen: the one promoted last),
@@ -238,6 +253,7 @@ def restored(states: Iterable[TargetState], history: Iterable[Promotion], packed
     base = ReleaseStatus(
         history=remembered(known),
         effective=effective,
+        approvals=tuple(approvals),
         directives={row.cluster: row.directive for row in sorted(ordered, key=lambda row: row.cluster)},
     )
     stable = _told_ref(ordered, Role.STABLE, known, effective)

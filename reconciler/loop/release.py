@@ -4,7 +4,7 @@ A release verifies and judges what the trunk asks for, steers its rollout over a
 cluster, and says what happened. It is the one place where progress is written; what spans clusters has one owner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,9 @@ from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.announce import announce, conditions, records
+from reconciler.loop.approving import Consent, all_votes, consent_to_promote
 from reconciler.loop.progress import Fleeting
+from reconciler.loop.removing import Ending, ended, ending
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
@@ -38,6 +40,7 @@ from reconciler.model.state import (
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, Wanted
 
+LEDGER_AGAIN = 1.0  # seconds until we look again whether the ledger has the last record of what ended
 WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
 
 
@@ -55,7 +58,7 @@ class ReleaseFacts:
 
     @property
     def ended(self) -> bool:
-        """True for a release that left the trunk and never ran anywhere: nothing is left to be held."""
+        """True for a release that left the trunk and runs nowhere: nothing is left to be held."""
         here = any(row.state for row in self.clusters.values())
         return self.key not in self.snapshot.releases and not self.status.directives and not here
 
@@ -68,10 +71,12 @@ class ReleaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A standing with what policies said of it."""
+    """A standing with what policies and people said of it."""
 
     standing: Standing
     verdicts: tuple[PolicyVerdict, ...]
+    consent: Consent
+    ending: Ending
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
     upstream: Upstream | None = None
@@ -97,6 +102,9 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     if facts is None:
         return None
     if facts.ended:
+        if any(not world.has_record(key.repository, entry) for entry in facts.status.outbox):
+            world.wake_ledger(key.repository)
+            return LEDGER_AGAIN
         world.forget_release(key)
         return None
     judged = judge(facts, verify(facts), world)
@@ -107,6 +115,8 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     if not written:
         return WORDS_AGAIN
     announce(facts.key, facts.status, status, world)
+    if status.phase is Phase.REMOVED:
+        return LEDGER_AGAIN
     waits = [steered.advance.look_again if steered else None, until_soaked(judged.upstream, facts.now)]
     return min((wait.total_seconds() for wait in waits if wait), default=None)
 
@@ -156,9 +166,8 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
     upstream = seen_upstream(facts.key, standing, world)
     asked = asks(facts, standing, upstream, world)
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
-    gates = (*standing.gates, *_moved(facts, standing), *policy_gates(verdicts))
-    notes = (*standing.notes, *misspelt(standing, facts.snapshot, world.bundle))
-    return Judged(standing=standing, verdicts=verdicts, gates=gates, notes=notes, upstream=upstream)
+    notes = misspelt(standing, facts.snapshot, world.bundle)
+    return fold(facts, standing, verdicts, notes=notes, upstream=upstream)
 
 
 def asks(facts: ReleaseFacts, standing: Standing, upstream: Upstream | None, world: World) -> Asked:
@@ -176,8 +185,32 @@ def asks(facts: ReleaseFacts, standing: Standing, upstream: Upstream | None, wor
     )
 
 
+def fold(
+    facts: ReleaseFacts,
+    standing: Standing,
+    verdicts: Sequence[PolicyVerdict],
+    *,
+    notes: Iterable[str] = (),
+    upstream: Upstream | None = None,
+) -> Judged:
+    """All gates: of trust and documents, of what would end, of people and of policies."""
+    consent = consent_to_promote(standing, facts.snapshot, facts.status, facts.key, facts.now)
+    found = ending(facts.key, facts.snapshot, standing, facts.status, facts.now)
+    asked = (consent.gate,) if consent.gate else ()
+    own = standing.gates if standing.file else ()  # what is gone is held by its removal
+    return Judged(
+        standing=standing,
+        verdicts=tuple(verdicts),
+        consent=consent,
+        ending=found,
+        gates=(*own, *found.gates, *_moved(facts, standing), *asked, *policy_gates(verdicts)),
+        notes=(*standing.notes, *notes),
+        upstream=upstream,
+    )
+
+
 def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
-    """Closed gates when a running release asks to end where it runs: in its namespace, or on a cluster."""
+    """Closed gates when a running release asks to move to another namespace."""
     if standing.resolved is None or facts.running is None or standing.file is None:
         return ()
     path = standing.file.path
@@ -186,11 +219,6 @@ def _moved(facts: ReleaseFacts, standing: Standing) -> tuple[Gate, ...]:
     if old != new:
         message = f"{path}: it runs in namespace {old} and cannot move to {new}; release it under another name"
         gates.append(Gate(kind="Removal", open=False, reason="NamespaceChanged", message=message))
-    left = sorted(set(facts.status.directives) - set(standing.resolved.clusters))
-    if left:
-        where = " and ".join(left)
-        message = f"{path} no longer selects {where}, which keeps serving; select it again until its removal is signed"
-        gates.append(Gate(kind="Removal", open=False, reason="RemovalNotSigned", message=message))
     return tuple(gates)
 
 
@@ -205,8 +233,10 @@ def _object_counts(facts: ReleaseFacts, standing: Standing, world: World) -> dic
 
 
 def steer(facts: ReleaseFacts, judged: Judged) -> Steered | None:
-    """Where the rollout goes from here; None when nothing runs and nothing that could run is asked for."""
+    """Where the rollout goes from here; None when nothing runs or is asked for, and when the whole release ends."""
     standing = judged.standing
+    if judged.ending.whole:
+        return None
     asked, new = progress.wanted(facts.status, standing, gates_open=judged.open)
     if asked is None:
         return None
@@ -234,12 +264,16 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         "manifest": manifest,
         "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
         "closure": closure,
+        "approvals": all_votes(judged.consent, *(row.consent for row in judged.ending.removals)),
         "message": "",
     }
     if standing.resolved:
         update["model_version"] = standing.resolved.effective.spec.model.version
     if steered:
         update |= _progressed(facts, judged, steered)
+    if judged.ending.granted:
+        progressed = before.model_copy(update=update)
+        update |= ended(progressed, before, judged.ending, standing, facts.snapshot, facts.clusters, facts.now)
     after = before.model_copy(update=update)
     after = after.model_copy(update={"conditions": conditions(before, after, facts.clusters, judged.notes, facts.now)})
     return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
@@ -254,12 +288,14 @@ def _kept_verdict(row: PolicyVerdict) -> PolicyVerdict:
 def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[str, object]:
     before, step, standing = facts.status, steered.advance, judged.standing
     heal = standing.environment.spec.self_heal if standing.environment else True
+    prune = standing.environment.spec.prune if standing.environment else None
     told = progress.directives(
         before,
         step,
         revision=facts.snapshot.revision,
         closure=steered.wanted.runnable.ref.closure,
         self_heal=heal,
+        budget=prune.budget if prune else None,
     )
     history = _history(facts, judged, step, told)
     depth = standing.environment.spec.rollback.depth if standing.environment else len(history)

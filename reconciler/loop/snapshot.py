@@ -14,6 +14,7 @@ from reconciler.digest import sha256_of
 from reconciler.documents.index import misplaced
 from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
 from reconciler.errors import Invalid, Problem
+from reconciler.loop.apart import Apart, SignatureFile, config_removal_path
 from reconciler.loop.governing import File, Governed, Identity, Recall, govern
 from reconciler.loop.layered import Layered
 from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX
@@ -63,6 +64,8 @@ class Snapshot:
     governed: Mapping[Identity, Governed]
     refused: Mapping[Identity, str]
     doubles: Mapping[ReleaseKey, str]
+    approvals: Mapping[ReleaseKey, tuple[SignatureFile, ...]]
+    removals: Mapping[ReleaseKey, Mapping[str, SignatureFile]]
     problems: tuple[Problem, ...]
     rejected: tuple[str, ...]
 
@@ -98,6 +101,7 @@ class Index:
     def __init__(self, repository: RepositoryName, *, read: Read, recall: Recall, limit: int) -> None:
         self._repository = repository
         self._read = read
+        self._apart = Apart(repository, read)
         self._recall = recall
         self._limit = limit
         self._blobs: dict[str, BlobId] = {}
@@ -126,7 +130,7 @@ class Index:
     ) -> Publication:
         """The snapshot after `changed` (path → blob, None: gone); `everything` re-judges all of it."""
         governing: set[str] = set()
-        affected: set[ReleaseKey] = set()
+        affected = self._apart.take(changed)
         for path in sorted(self._touched(changed)):
             before, after = self._known.get(path), self._take(path)
             if _governs(before) or _governs(after) or path in accepted:
@@ -136,6 +140,7 @@ class Index:
             else:
                 self._governing.discard(path)
             affected |= self._place(before, after)
+        governing |= {path for path in accepted if config_removal_path(path) in changed}
         # The first time too: what was accepted before we started is in force, though no file of it may be left.
         again = governing or everything or not self._judged
         regoverned = self._govern(trust, accepted, now) if again else frozenset()
@@ -150,6 +155,8 @@ class Index:
             governed=dict(self._governed),
             refused=dict(self._refused),
             doubles=dict(self._doubles),
+            approvals=self._apart.approvals,
+            removals=self._apart.removals,
             problems=tuple(problem for path in sorted(self._problems) for problem in self._problems[path]),
             rejected=rejected,
         )
@@ -268,6 +275,7 @@ class Index:
         before, refused = dict(self._governed), dict(self._refused)
         self._governed, self._refused = govern(
             self._repository, (self._known[path] for path in sorted(self._governing)), trust, accepted,
+            removals={path: self._read(blob) for path in accepted if (blob := self._removal_of(path))},
             recall=self._recall, limit=self._limit, now=now,
         )  # fmt: skip
         self._judged = True
@@ -277,6 +285,10 @@ class Index:
             for name in names
             if before.get(name) != self._governed.get(name) or refused.get(name) != self._refused.get(name)
         )
+
+    def _removal_of(self, path: str) -> BlobId | None:
+        """The signature file that would end the governing document at `path`."""
+        return self._blobs.get(config_removal_path(path))
 
     def _affected_by(self, identities: Iterable[Identity]) -> set[ReleaseKey]:
         affected: set[ReleaseKey] = set()

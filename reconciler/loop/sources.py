@@ -17,6 +17,7 @@ from reconciler.documents.load import load
 from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
 from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Stalled, Unreachable
+from reconciler.loop.apart import config_removal_path
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
@@ -251,6 +252,10 @@ class Source:
         for path, document in sorted(accepted.items()):
             if before.accepted.get(path) != document:
                 outbox.append(self._accepted_entry(path, document, snapshot.revision))
+        kept = {(row.kind, row.name) for row in accepted.values()}
+        for path, document in sorted(before.accepted.items()):
+            if (document.kind, document.name) not in kept:
+                outbox.append(self._removed_entry(path, document, snapshot.revision))
         message = "; ".join(snapshot.rejected)
         self._change(
             revision=snapshot.revision,
@@ -275,6 +280,19 @@ class Source:
         if signature:
             blobs[f"accepted/{path}.sig"] = signature
         return OutboxEntry(record=record, blobs=blobs)
+
+    def _removed_entry(self, path: str, document: AcceptedDocument, revision: Revision) -> OutboxEntry:
+        record = Record(
+            time=self._now().replace(microsecond=0),
+            kind="Removed",
+            repository=self.repository,
+            revision=revision,
+            message=f"{document.kind} {document.name} ({path}) is in force no more: its removal is signed",
+            detail={"path": path, "accepted": document.to_data()},
+        )
+        removal = config_removal_path(path)
+        signature = self._walked.files.get(removal) if self._walked else None
+        return OutboxEntry(record=record, blobs={f"ended/{signature}/{removal}": signature} if signature else {})
 
     def _recall(self, document: AcceptedDocument) -> bytes | None:
         """Bytes of a document accepted earlier: from the mirror while it has them, else from the ledger."""

@@ -16,7 +16,7 @@ from reconciler.model.facts import LiveObject, PodFact
 from reconciler.model.ids import TargetKey, Version
 from reconciler.model.objects import LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
-from reconciler.model.state import Directive, TargetState
+from reconciler.model.state import Apply, Directive, TargetState
 from reconciler.plan.compare import compare
 from reconciler.plan.conclude import announce, conclude, stalled, versions_health
 from reconciler.plan.decide import Decision, decide
@@ -25,6 +25,7 @@ from reconciler.plan.safety import FOREIGN_HOME
 from reconciler.plan.seen import SeenTarget
 
 EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
+PRUNE_AGAIN = 10.0  # seconds between two deletions' worth of the budget, so that somebody can stop them
 EXPLAIN_AGAIN = 15.0  # seconds between two such questions
 
 
@@ -51,9 +52,9 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
 
 
 def observe(key: TargetKey, state: TargetState | None, cluster: ClusterHandle, world: World) -> SeenTarget | None:
-    """Everything a pass reads, from caches; None when this target was never told to run anything."""
+    """Everything a pass reads, from caches; None when it was never told to run anything, or has ended."""
     directive, packed = _directive(key, state, world)
-    if directive is None:
+    if directive is None or (state is None and directive.apply is Apply.REMOVE):
         return None
     effective = {Version(version): world.unpack(text) for version, text in packed.items()}
     seen = SeenTarget(
@@ -149,15 +150,21 @@ def report(
     seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rendering, cluster: ClusterHandle,
     stored: Stored[TargetState] | None,
 ) -> float | None:  # fmt: skip
-    """Write the TargetState if it changed; say when to look again."""
+    """Write the TargetState if it changed, or delete it when nothing is left; say when to look again."""
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
     state = conclude(replace(seen, live=cluster.live(refs)), decision, done, wanted)
+    ended = state.directive.apply is Apply.REMOVE and not state.status.inventory
+    if ended and not done.failed and stored:
+        cluster.forget(stored)
+        return None
     cluster.save(state, stored)
     if done.failed:
         first = done.failed[0]
         raise Retry(f"{first.change.ref}: {first.message}", reason=first.reason)
     if decision.marked:
         return 0.0
+    if decision.waiting:
+        return PRUNE_AGAIN
     if any(not health.healthy for health in state.status.versions.values()):
         return EXPLAIN_AGAIN if seen.pods else EXPLAIN_AFTER
     return None

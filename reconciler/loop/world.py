@@ -173,11 +173,14 @@ class World:
         ledger = self.ledgers.get(key.repository)
         history = ledger.history(key) if ledger else ()
         packed = ledger.effective(key) if ledger else {}
-        return restored((row.state for row in clusters.values() if row.state), history, packed)
+        votes = ledger.approvals(key) if ledger else ()
+        return restored((row.state for row in clusters.values() if row.state), history, packed, votes)
 
     def rendering(self, key: ReleaseKey, directive: Directive, effective: Mapping[Version, Effective]) -> Rendering:
         """What a target should have; the same directive and specs are rendered once."""
-        return self._renderings.get((key, directive.versions), lambda: render(directive, effective, key=key))
+        return self._renderings.get(
+            (key, directive.apply, directive.versions), lambda: render(directive, effective, key=key)
+        )
 
     def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:
         """One verdict per question; a question whose every input is known is not asked again.

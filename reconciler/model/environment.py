@@ -36,6 +36,36 @@ class PolicyChoice(Wire):
     off: tuple[PolicyOff, ...] = ()
 
 
+class ApprovalRule(Wire):
+    """So many people, of one role or of any, who may approve here."""
+
+    role: DnsLabel | None = None
+    count: Annotated[int, Field(ge=1, le=100)]
+
+
+class Approvals(Wire):
+    """Who has to say yes before a version is promoted here, or a release ends. All rules must hold."""
+
+    rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=20)]
+    separate: bool = True
+    """True: who signed the release is not one of its approvers."""
+    expire_after: Duration = timedelta(days=14)
+    """An approval counts this long after it was first seen; a rollout that began with it goes on."""
+
+
+class PruneBudget(Wire):
+    """How much of one target one pass deletes: at most `count` objects and `percent` of what it has, one at least."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 20
+    percent: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class Prune(Wire):
+    """How what is no longer wanted is deleted."""
+
+    budget: PruneBudget
+
+
 class EnvironmentSpec(Wire):
     """Allow-lists (empty: nothing is allowed) and rules of one environment."""
 
@@ -48,6 +78,10 @@ class EnvironmentSpec(Wire):
     registries: tuple[RegistryHost, ...] = ()
     """Hosts that images and models may come from."""
     model_sources: tuple[Literal["oci", "s3", "gs", "hf", "https", "pvc"], ...] = ("oci",)
+    approvals: Approvals | None = None
+    """None: nobody is asked."""
+    prune: Prune | None = None
+    """None: all that is no longer wanted goes in one pass, once an earlier one has marked it."""
     rollback: Rollback = Rollback()
     self_heal: bool = True
     """False: drift is reported and left."""

@@ -7,7 +7,7 @@ from reconciler.model.wire import Field, Sha256, Time, Wire
 STATUS_SCHEMA = "reconciler.dev/status/v1"
 GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
-RecordKind = Literal["Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted"]
+RecordKind = Literal["Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed"]
 
 
 class ManifestFact(Wire):
@@ -24,6 +24,16 @@ class SignatureFact(Wire):
     person: str
     key: str
     use: str
+
+
+class ApprovalFact(Wire):
+    """One person's yes or no to one closure, and when we first saw it."""
+
+    closure: Sha256
+    person: str
+    key: str
+    use: Literal["approve", "reject"]
+    first_seen: Time
 
 
 class PolicyFact(Wire):
@@ -52,6 +62,7 @@ class Record(Wire):
     from_version: str = Field(default="", alias="from")
     closure: str = ""
     signatures: tuple[SignatureFact, ...] = ()
+    approvals: tuple[ApprovalFact, ...] = ()
     policies: tuple[PolicyFact, ...] = ()
     clusters: tuple[str, ...] = ()
     message: str = ""

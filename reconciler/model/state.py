@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
+from reconciler.model.environment import PruneBudget
 from reconciler.model.ids import (
     BlobId,
     Closure,
@@ -23,7 +24,7 @@ from reconciler.model.ids import (
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Condition, Gate
 from reconciler.model.policy import PolicyVerdict
-from reconciler.model.record import OutboxEntry
+from reconciler.model.record import ApprovalFact, OutboxEntry
 from reconciler.model.release import Effective
 from reconciler.model.wire import Field, Sha256, Time, Wire
 
@@ -36,6 +37,8 @@ class Phase(StrEnum):
     PENDING = "Pending"  # a gate is closed, or nothing has been asked yet
     PREPARING = "Preparing"  # the candidate's first pods are coming up
     STEPPING = "Stepping"  # replicas move from stable to candidate
+    REMOVING = "Removing"  # its removal is signed; what runs is being deleted
+    REMOVED = "Removed"  # nothing of it is left; this state goes once the ledger has its record
     ROLLING_BACK = "RollingBack"  # a known-good version returns at once
     PROMOTED = "Promoted"  # what the trunk asks for runs and is healthy everywhere
 
@@ -46,6 +49,13 @@ class Role(StrEnum):
     STABLE = "stable"
     CANDIDATE = "candidate"
     PREVIOUS = "previous"  # kept scaled to zero, for a rollback at once
+
+
+class Apply(StrEnum):
+    """What a target does with its directive."""
+
+    RUN = "run"
+    REMOVE = "remove"  # delete everything that was made here, then the TargetState itself
 
 
 class VersionDirective(Wire):
@@ -68,6 +78,9 @@ class Directive(Wire):
     closure: Closure
     versions: tuple[VersionDirective, ...]
     self_heal: bool = True
+    apply: Apply = Apply.RUN
+    budget: PruneBudget | None = None
+    """None: no limit."""
 
     def version(self, version: Version) -> VersionDirective | None:
         """The directive for one version, or None when the target is not to have it."""
@@ -146,6 +159,8 @@ class ReleaseStatus(Wire):
     """By version in use or within rollback.depth: the packed effective spec."""
     history: tuple[Promotion, ...] = ()
     """The last 10 promoted versions, newest first."""
+    approvals: tuple[ApprovalFact, ...] = ()
+    """Votes on this and earlier closures, newest last: what keeps the time at which each was first seen."""
     full: dict[str, int] = Field(default_factory=dict)
     """By cluster: the size stable had before the rollout touched it; what an abort gives back."""
     message: str = ""

@@ -129,6 +129,7 @@ def _carry_out(result: Result, inventory: dict[ObjectRef, InventoryEntry], now: 
 def _marks(seen: SeenTarget, decision: Decision) -> tuple[PruneMark, ...]:
     """Marks of earlier passes whose objects are still not rendered, and the new ones."""
     deleting = {change.ref for change in decision.plan.changes if change.action is Action.DELETE}
+    deleting |= set(decision.waiting)
     kept = [mark for ref, mark in seen.marks.items() if ref in deleting]
     new = [
         PruneMark(
@@ -196,7 +197,7 @@ def _conditions(
     seen: SeenTarget, decision: Decision, done: ChangeSet, versions: dict[str, VersionHealth]
 ) -> tuple[Condition, ...]:
     words = _judge(seen.directive, decision, done, versions)
-    busy = not words.healthy or bool(decision.marked)
+    busy = not words.healthy or bool(decision.marked or decision.waiting)
     before, now = seen.status.conditions, seen.now
     doing = "Progressing" if busy else "Settled"
     reason, message = ("Healthy", "") if words.healthy else (words.reason, words.message)

@@ -1,7 +1,8 @@
 """Changes become a plan: ordered, safe, and never more than the directive allows.
 
 A deletion needs two passes: the first only marks what is no longer rendered, a later one that still finds the mark
-deletes. With `selfHeal: false` drift stays in the plan's report and out of its changes.
+deletes, no more at once than the budget allows. With `selfHeal: false` drift stays in the plan's report and out of its
+changes.
 """
 
 from collections.abc import Collection
@@ -17,10 +18,14 @@ from reconciler.plan.seen import SeenTarget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The plan to carry out, what is only marked for a later pass, and drift that is only reported."""
+    """The plan to carry out, what is only marked for a later pass, and drift that is only reported.
+
+    `waiting` was marked by an earlier pass and is more than this one may delete.
+    """
 
     plan: Plan
     marked: tuple[ObjectRef, ...]
+    waiting: tuple[ObjectRef, ...]
     drifted: tuple[ObjectRef, ...]
 
 
@@ -39,8 +44,21 @@ def decide(seen: SeenTarget, changes: tuple[Change, ...]) -> Decision:
             drifted.append(change.ref)
         else:
             kept.append(change)
-    plan = Plan(key=seen.key, revision=seen.directive.revision, changes=order(tuple(kept)))
-    return Decision(plan=plan, marked=tuple(sorted(marked)), drifted=tuple(sorted(set(drifted))))
+    changes, waiting = _within_budget(order(tuple(kept)), seen)
+    plan = Plan(key=seen.key, revision=seen.directive.revision, changes=changes)
+    return Decision(
+        plan=plan, marked=tuple(sorted(marked)), waiting=tuple(sorted(waiting)), drifted=tuple(sorted(set(drifted)))
+    )
+
+
+def _within_budget(changes: tuple[Change, ...], seen: SeenTarget) -> tuple[tuple[Change, ...], list[ObjectRef]]:
+    """The changes with no more deletions than this pass may carry out, in their order; and what waits."""
+    budget = seen.directive.budget
+    if budget is None:
+        return changes, []
+    share = max(1, len(seen.inventory) * budget.percent // 100)
+    waiting = [change.ref for change in changes if change.action is Action.DELETE][min(budget.count, share) :]
+    return tuple(row for row in changes if row.action is not Action.DELETE or row.ref not in waiting), waiting
 
 
 def _is_drift(change: Change, missing: Collection[ObjectRef], *, settled: bool) -> bool:

@@ -8,7 +8,8 @@ Not deciding what to change, and no knowledge of what is there. Rules:
 - The order of versions in a directive changes nothing else.
 - A version is rendered by the renderer whose number its effective spec carries, for as long as it runs; `RENDERER` is
   what new versions get. A pod template that changes is a new renderer with the next number.
-- What is missing, unknown or of another release is an error, never an empty rendering.
+- What is missing, unknown or of another release is an error, never an empty rendering: only a directive to remove has
+  that.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from reconciler.errors import Stalled
 from reconciler.model.ids import ReleaseKey, Version, short
 from reconciler.model.objects import RenderedObject, Rendering, Size
 from reconciler.model.release import Effective
-from reconciler.model.state import Directive, Role, VersionDirective
+from reconciler.model.state import Apply, Directive, Role, VersionDirective
 from reconciler.render.access import network_policy, service_accounts
 from reconciler.render.identity import Body, seal
 from reconciler.render.scaling import autoscaler, disruption_budget, size
@@ -32,6 +33,8 @@ _IDENTITY, _VERSION, _ADDRESS = 1, 2, 3
 
 def render(directive: Directive, effective: Mapping[Version, Effective], *, key: ReleaseKey) -> Rendering:
     """Everything the target should have; raises Stalled when the directive cannot be rendered as it stands."""
+    if directive.apply is Apply.REMOVE:
+        return Rendering(objects=(), sizes=())
     if not directive.versions:
         raise Stalled(f"The directive for {key} names no version.", reason="DirectiveInvalid")
     specs = {entry.version: _effective(entry, effective, key) for entry in directive.versions}

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from reconciler.errors import Refused
+from reconciler.model.wire import DNS_LABEL
 
 MAX_VALUE = 1024  # characters of one field
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+_LABEL = re.compile(DNS_LABEL)
 # Control, format (bidirectional marks, zero width), surrogate, unassigned, line and paragraph separators.
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
@@ -48,6 +50,18 @@ def _digest(value: object) -> str:
 def _count(value: object) -> str:
     if type(value) is not int or not 0 <= value < 10**18:
         raise ValueError("must be a whole number that is not negative")
+    return str(value)
+
+
+def _action(value: object) -> str:
+    if value not in ("approve", "reject"):
+        raise ValueError("must be approve or reject")
+    return str(value)
+
+
+def _cluster(value: object) -> str:
+    if value != "*" and not (isinstance(value, str) and _LABEL.fullmatch(value)):
+        raise ValueError("must be the name of a cluster or *")
     return str(value)
 
 
@@ -107,6 +121,40 @@ class ConfigStatement(Statement):
     about: ClassVar[str] = "{self.document_kind} {self.path} of {self.repository}"
     path: str = _line("path", _text)
     document_kind: str = _line("kind", _word)
+    sha256: str = _line("sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalStatement(Statement):
+    """Somebody looked at what this closure names (or at a removal) and says yes or no to it."""
+
+    kind: ClassVar[str] = "approval"
+    about: ClassVar[str] = "{self.environment}/{self.name} of {self.repository}"
+    environment: str = _line("environment", _word)
+    name: str = _line("name", _word)
+    closure_sha256: str = _line("closure-sha256", _digest)
+    action: str = _line("action", _action)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalStatement(Statement):
+    """A release ends, on one cluster or on all of them (`*`); `manifest` is the text of it that is meant."""
+
+    kind: ClassVar[str] = "removal"
+    about: ClassVar[str] = "the removal of {self.name} in {self.environment} ({self.cluster}) of {self.repository}"
+    environment: str = _line("environment", _word)
+    name: str = _line("name", _word)
+    cluster: str = _line("cluster", _cluster)
+    manifest_sha256: str = _line("manifest-sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRemovalStatement(Statement):
+    """A document that decides something, with these bytes at this path, is in force no more."""
+
+    kind: ClassVar[str] = "config-removal"
+    about: ClassVar[str] = "the removal of {self.path} of {self.repository}"
+    path: str = _line("path", _text)
     sha256: str = _line("sha256", _digest)
 
 

@@ -74,6 +74,16 @@ def verify(
     return _collect(statement, blocks, trust, threshold, lambda signature: _judge(signature, question))
 
 
+def judge_block(
+    signature: Signature, statement: Statement, trust: TrustFile, *, verb: Verb, environment: str, at: datetime
+) -> Verdict:
+    """Judges one signature by itself, for a key that was valid `at`; for statements that many people sign apart."""
+    _same_place(statement, environment, "")
+    return _judge(
+        signature, _Question(statement=statement, trust=trust, verb=verb, environment=environment, path="", at=at)
+    )
+
+
 def verify_record(statement: RecordStatement, blocks: bytes, trust: TrustFile, *, at: datetime) -> Verification:
     """Judges the signature of a ledger record written `at`: only the daemon's keys, old ones included, count."""
     return _collect(statement, blocks, trust, 1, lambda signature: _judge_record(signature, statement, trust, at))

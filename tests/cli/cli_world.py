@@ -118,7 +118,8 @@ class World:
         return " ".join(line.split()[:2])
 
     def trust(self, **roles: str) -> Path:
-        """A trust file in which every named person has one role: platform configures and releases, science releases."""
+        """A trust file in which every named person has one role: platform configures and releases, science releases,
+        risk approves and lead removes in prod."""
         people = "\n".join(
             f"    - {{name: {name}, roles: [{role}], keys: [{{key: {self.public(name)}}}]}}"
             for name, role in (roles or {"ada": "platform"}).items()
@@ -137,6 +138,8 @@ spec:
 {people}
   allow:
     - {{role: platform, may: [release], environments: ["*"]}}
+    - {{role: risk, may: [approve], environments: [prod]}}
+    - {{role: lead, may: [remove], environments: [prod]}}
     - {{role: platform, may: [configure], paths: ["**"]}}
     - {{role: science, may: [release], environments: [prod]}}
 """,

@@ -21,7 +21,7 @@ HOME = {
     ("", "events"): {"create"},
 }
 TARGET = {
-    ("reconciler.dev", "targetstates"): STATE,
+    ("reconciler.dev", "targetstates"): STATE | {"delete"},
     ("", "serviceaccounts"): RENDERED,
     ("", "services"): RENDERED,
     ("apps", "deployments"): RENDERED,

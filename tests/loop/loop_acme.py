@@ -1,11 +1,12 @@
 """Acme's models as blobs in memory: the sample repository, real keys, a trust file, and real signatures beside files.
 
-Not Git: a blob's id is sha1 over its bytes. Rules: `bo` may release and configure everything, `ada` may release in
-staging only, `daemon` signs records.
+Not Git: a blob's id is sha1 over its bytes. Rules: `bo` may release, remove and configure everything, `ada` may
+release in staging only, `cy` and `dee` may approve in prod, `daemon` signs records.
 """
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.documents.schema import parse
+from reconciler.loop.apart import approval_path, config_removal_path, removal_path
+from reconciler.loop.approving import approve_statement
 from reconciler.loop.progress import Fleeting
+from reconciler.loop.removing import removal_statement
 from reconciler.loop.snapshot import Index, Publication, Snapshot
 from reconciler.loop.statements import statement_of
 from reconciler.model.ids import BlobId, ReleaseKey
 from reconciler.model.release import Effective
 from reconciler.model.state import (
     AcceptedDocument,
+    Apply,
     Directive,
     ReleaseRef,
     ReleaseStatus,
@@ -34,6 +39,7 @@ from reconciler.model.trustfile import TrustFile
 from reconciler.trust.keys import KeyPair, PrivateKey, generate_key, load_private_key
 from reconciler.trust.people import read_trust
 from reconciler.trust.sshsig import sign
+from reconciler.trust.statement import ConfigRemovalStatement
 
 REPOSITORY = "github.com/acme/models"
 SAMPLE = Path(__file__).parents[2] / "sample-repo"
@@ -77,10 +83,14 @@ def trust(**times: Mapping[str, str]) -> TrustFile:
             "people": [
                 {"name": "ada", "roles": ["science"], "keys": keys("ada")},
                 {"name": "bo", "roles": ["owner"], "keys": keys("bo")},
+                {"name": "cy", "roles": ["risk"], "keys": keys("cy")},
+                {"name": "dee", "roles": ["lead"], "keys": keys("dee")},
             ],
             "allow": [
                 {"role": "science", "may": ["release"], "environments": ["staging"]},
-                {"role": "owner", "may": ["release"], "environments": ["*"]},
+                {"role": "owner", "may": ["release", "approve", "remove"], "environments": ["*"]},
+                {"role": "risk", "may": ["approve"], "environments": ["prod"]},
+                {"role": "lead", "may": ["approve"], "environments": ["prod"]},
                 {"role": "owner", "may": ["configure"], "paths": ["**"]},
             ],
         },
@@ -130,6 +140,28 @@ class Repo:
 
     def sign(self, path: str, by: str = "bo") -> None:
         self.write(f"{path}.sig", signature(path, self.blobs[self.files[path]], by))
+
+    def vote(self, key: ReleaseKey, digest: str, by: str, *, action: str = "approve", file: str = "") -> str:
+        """Somebody's approval of a closure (or of a removal's statement), in their file; returns its path."""
+        said = replace(approve_statement(key, digest), action=action)
+        path = approval_path(key.environment, key.name, file or by)
+        self.write(path, sign(private(by), said.text(), said.namespace).encode())
+        return path
+
+    def end(self, key: ReleaseKey, manifest: str, by: str, *, cluster: str = "*") -> str:
+        """Somebody's signature that a release ends; returns its path."""
+        said = removal_statement(key, cluster, manifest)
+        path = removal_path(key.environment, key.name, cluster)
+        self.write(path, sign(private(by), said.text(), said.namespace).encode())
+        return path
+
+    def end_document(self, path: str, by: str, *, digest: str = "") -> str:
+        """Remove a governing document with somebody's signature that it ends."""
+        found = digest or sha256_of(self.blobs[self.files[path]])
+        said = ConfigRemovalStatement(repository=REPOSITORY, path=path, sha256=found.removeprefix("sha256:"))
+        self.remove(path)
+        self.write(config_removal_path(path), sign(private(by), said.text(), said.namespace).encode())
+        return config_removal_path(path)
 
     def remove(self, *paths: str) -> None:
         for path in paths:
@@ -220,11 +252,10 @@ def fleeting(state: TargetState | None, *, reachable: bool = True, trouble: str 
 
 
 def fleet(key: ReleaseKey, status: ReleaseStatus, clusters: tuple[str, ...] = ("eu-1", "us-1")) -> dict[str, Fleeting]:
-    """Clusters that have all acted on what they were told."""
+    """Clusters that have all acted on what they were told; of what was told to end nothing is left."""
+    running = {name for name, told in status.directives.items() if told.apply is Apply.RUN}
     return {
-        name: fleeting(
-            target_state(key, name, status.directives[name], status.effective) if name in status.directives else None
-        )
+        name: fleeting(target_state(key, name, status.directives[name], status.effective) if name in running else None)
         for name in clusters
     }
 

@@ -1,13 +1,13 @@
 """Release passes without a world: what `reconcile_release` does between reading and writing, with targets that obey."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from loop_acme import FRAUD, NOW, Published, Repo, fleet
 
 from reconciler.loop.progress import Fleeting
-from reconciler.loop.release import Judged, ReleaseFacts, conclude, steer, verify
+from reconciler.loop.release import Judged, ReleaseFacts, conclude, fold, steer, verify
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.state import ReleaseStatus
@@ -39,9 +39,8 @@ class Release:
             commit=None,
             now=self.now,
         )
-        standing = verify(facts)
-        gates = (*standing.gates, DENIED) if self.denied else standing.gates
-        self.judged = Judged(standing=standing, verdicts=(), gates=gates, notes=standing.notes)
+        judged = fold(facts, verify(facts), ())
+        self.judged = replace(judged, gates=(*judged.gates, DENIED)) if self.denied else judged
         self.status = conclude(facts, self.judged, steer(facts, self.judged))
         self.now += timedelta(seconds=15)
         return self.status

@@ -242,7 +242,7 @@ def test_an_accepted_text_that_cannot_be_read_is_not_taken_for_absent(recall, se
     world.repo.sign("policies/owner.yaml")
     accepted = world.publish().accepted()
     with pytest.raises(Stalled, match=sentence) as caught:
-        govern(REPOSITORY, (), trust(), accepted, recall=recall, limit=LIMIT, now=NOW)
+        govern(REPOSITORY, (), trust(), accepted, removals={}, recall=recall, limit=LIMIT, now=NOW)
     assert caught.value.reason == "AcceptedUnreadable"
 
 

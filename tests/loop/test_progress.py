@@ -33,7 +33,9 @@ def entry(size=2, version=A):
 
 
 def told(sequence, *versions, heal=True):
-    return Directive(sequence=sequence, revision="1" * 40, closure=A, versions=versions or (entry(),), self_heal=heal)
+    return Directive(
+        sequence=sequence, revision="1" * 40, closure=A, versions=versions or (entry(),), self_heal=heal, budget=None
+    )
 
 
 def answer(**versions):
@@ -61,7 +63,9 @@ def answer(**versions):
 )
 def test_sequence(before, heal, sequence):
     status = ReleaseStatus(directives={"eu-1": before} if before else {})
-    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=heal)
+    after = directives(
+        status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=heal, budget=None
+    )
     assert after["eu-1"].sequence == sequence
     assert after["eu-1"].versions == (entry(),)
     assert after["eu-1"].self_heal is heal
@@ -90,7 +94,9 @@ def test_what_a_cluster_was_told_later_than_we_know_is_the_truth(ours, theirs, k
 
 def test_a_cluster_that_is_not_spoken_of_keeps_its_directive():
     status = ReleaseStatus(directives={"us-1": told(3)})
-    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=True)
+    after = directives(
+        status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=True, budget=None
+    )
     assert after["us-1"] == told(3)
     assert set(after) == {"eu-1", "us-1"}
 
@@ -230,7 +236,7 @@ def test_going_back_to_what_is_stable_gives_a_candidate_in_flight_up_whatever_it
 def lost(release, *, ledger=True, clusters=("eu-1", "us-1")):
     states = [row.state for name, row in fleet(FRAUD, release.status).items() if name in clusters and row.state]
     history = release.status.history if ledger else ()
-    return restored(states, history, release.status.effective if ledger else {})
+    return restored(states, history, release.status.effective if ledger else {}, ())
 
 
 def test_a_lost_state_is_what_the_targets_run_and_the_ledger_knows():
@@ -254,12 +260,12 @@ def test_a_pass_after_the_loss_tells_nobody_anything_new(ledger):
 
 
 def test_nothing_runs_and_nothing_is_known():
-    assert restored((), (), {}) == ReleaseStatus()
+    assert restored((), (), {}, ()) == ReleaseStatus()
 
 
 def test_what_only_the_ledger_knows_can_still_return():
     release = running()
-    found = restored((), release.status.history, release.status.effective)
+    found = restored((), release.status.history, release.status.effective, ())
     assert (found.stable, found.directives) == (release.status.stable, {})
     assert found.history == release.status.history
     assert set(specs_of(found)) == {"1.3.0"}
@@ -291,7 +297,7 @@ def test_where_directives_differ_the_newest_names_what_is_stable():
         target_state(FRAUD, "us-1", new.directives["us-1"], new.effective),
     ]
     for order in (states, states[::-1]):
-        found = restored(order, (), {})
+        found = restored(order, (), {}, ())
         assert found.stable.model_version == "1.4.0"
         assert set(specs_of(found)) == {"1.3.0", "1.4.0"}
     assert found.stable.closure == states[1].directive.closure
@@ -306,7 +312,7 @@ def test_a_first_release_that_never_became_stable_goes_on_where_its_targets_are(
         for name, told in release.status.directives.items()
     }
     before = release.status
-    release.status = restored([row.state for row in seen.values()], (), {})
+    release.status = restored([row.state for row in seen.values()], (), {}, ())
     assert (release.status.candidate, release.status.directives) == (before.candidate, before.directives)
     assert release.settle().stable.version == before.candidate.version
 
@@ -314,7 +320,7 @@ def test_a_first_release_that_never_became_stable_goes_on_where_its_targets_are(
 def test_only_ten_versions_are_kept():
     row = running().status.history[0]
     rows = tuple(row.model_copy(update={"version": f"sha256:{number:064d}"}) for number in range(14))
-    assert restored((), rows, {}).history == rows[: progress.HISTORY]
+    assert restored((), rows, {}, ()).history == rows[: progress.HISTORY]
 
 
 def test_the_name_of_a_spec_is_the_digest_of_its_canonical_json():

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import Refused
-from reconciler.trust.statement import ConfigStatement, RecordStatement, ReleaseStatement, TrustStatement
+from reconciler.trust.statement import (
+    ApprovalStatement,
+    ConfigRemovalStatement,
+    ConfigStatement,
+    RecordStatement,
+    ReleaseStatement,
+    RemovalStatement,
+    TrustStatement,
+)
 
 HEX = "3f" * 32
 OTHER = "77" * 32
@@ -40,6 +48,52 @@ reconciler-config-v1
 repository: github.com/acme/models
 path: environments/prod.yaml
 kind: Environment
+sha256: {OTHER}
+""",
+        ),
+        (
+            ApprovalStatement(
+                repository="github.com/acme/models",
+                environment="prod",
+                name="fraud-detector",
+                closure_sha256=HEX,
+                action="approve",
+            ),
+            "reconciler-approval-v1@reconciler.dev",
+            f"""\
+reconciler-approval-v1
+repository: github.com/acme/models
+environment: prod
+name: fraud-detector
+closure-sha256: {HEX}
+action: approve
+""",
+        ),
+        (
+            RemovalStatement(
+                repository="github.com/acme/models",
+                environment="prod",
+                name="fraud-detector",
+                cluster="*",
+                manifest_sha256=HEX,
+            ),
+            "reconciler-removal-v1@reconciler.dev",
+            f"""\
+reconciler-removal-v1
+repository: github.com/acme/models
+environment: prod
+name: fraud-detector
+cluster: *
+manifest-sha256: {HEX}
+""",
+        ),
+        (
+            ConfigRemovalStatement(repository="github.com/acme/models", path="environments/prod.yaml", sha256=OTHER),
+            "reconciler-config-removal-v1@reconciler.dev",
+            f"""\
+reconciler-config-removal-v1
+repository: github.com/acme/models
+path: environments/prod.yaml
 sha256: {OTHER}
 """,
         ),
@@ -128,3 +182,15 @@ def test_two_different_releases_never_have_one_text(repository, environment, nam
         "",
     ]
     assert len(text.decode().splitlines()) == 5
+
+
+@pytest.mark.parametrize("action", ["", "Approve", "approve ", "approve\nreject", None, True])
+def test_an_approval_says_approve_or_reject_and_nothing_else(action):
+    with pytest.raises(Refused, match="action must be approve or reject"):
+        ApprovalStatement(repository="r", environment="prod", name="fraud", closure_sha256=HEX, action=action)
+
+
+@pytest.mark.parametrize("cluster", ["", "**", "eu-1\n", "Eu", "eu 1", None])
+def test_a_removal_is_of_one_cluster_or_of_all(cluster):
+    with pytest.raises(Refused, match="cluster must be the name of a cluster"):
+        RemovalStatement(repository="r", environment="prod", name="fraud", cluster=cluster, manifest_sha256=HEX)

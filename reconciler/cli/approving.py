@@ -1,0 +1,264 @@
+"""`approve`, `reject`, `approvals`: a person's yes or no to a release, as a signature in a file of the work tree.
+
+Not the judgement (trust/ballot, trust/quorum). Rules: what is signed is the closure that the daemon will compute from
+the same files; a vote that would not count is not written; a person's newer vote takes the place of their older one,
+and other people's votes stay.
+
+Note [what only the daemon knows]: when it first saw an approval, and whether a version was promoted already and asks
+nobody any more. Approvals are shown here as if all of them were new and everything were to be promoted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli.output import Form, print_json, print_table
+from reconciler.cli.signing import (
+    BLOCK,
+    Repository,
+    chosen_key,
+    existing,
+    key_in,
+    path_in,
+    replace_file,
+    repository_name,
+    signer_of,
+)
+from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, NotFound, Refused
+from reconciler.model.ids import ReleaseKey
+
+if TYPE_CHECKING:
+    from reconciler.edges.git.checkout import Checkout
+    from reconciler.loop.approving import Consent
+    from reconciler.loop.snapshot import Snapshot
+    from reconciler.model.environment import Environment
+    from reconciler.model.trustfile import TrustFile
+
+CONFIG_TRUST = "reconciler.trust"
+_WORK_TREE = "0" * 40
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The release's file, or a removal's.")]
+Key = Annotated[str, typer.Option("--key", metavar="FILE", help="Your key; else git's user.signingkey.")]
+TrustFileOption = Annotated[
+    str, typer.Option("--trust", metavar="FILE", help="The trust file; else git's setting reconciler.trust.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is voted on: a digest of one release, called `what`, in an environment; `authors` signed it."""
+
+    key: ReleaseKey
+    digest: str
+    what: str
+    environment: "Environment"
+    authors: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The clone, its watched folder, what lies there, and who is trusted."""
+
+    checkout: "Checkout"
+    root: Path
+    trust: "TrustFile"
+    snapshot: "Snapshot"
+    now: datetime
+
+    @classmethod
+    def open(cls, folder: Path, *, trust: str, repository: str) -> "Desk":
+        """Read the work tree around `folder`; raises Misused when there is no trust file to judge it by."""
+        from reconciler.cli.tree import watched
+        from reconciler.cli.trust import trusted
+        from reconciler.cli.worktree import read_tree
+        from reconciler.documents.load import MAX_BYTES
+        from reconciler.edges.git.checkout import Checkout
+        from reconciler.loop.snapshot import snapshot_of
+        from reconciler.model.ids import RepositoryName, Revision
+
+        checkout = Checkout.find(folder)
+        root = watched(checkout)
+        file, name = trusted(_trust_path(checkout, trust)), repository_name(checkout, repository)
+        if file.spec.repository != name:
+            raise Misused(f"the trust file vouches for {file.spec.repository}, not for {name}")
+        files, read = read_tree(root)
+        now = datetime.now(UTC)
+        snapshot = snapshot_of(
+            RepositoryName(name), files, revision=Revision(_WORK_TREE), read=read, recall=lambda _: None, trust=file,
+            accepted={}, limit=MAX_BYTES, now=now,
+        )  # fmt: skip
+        return cls(checkout=checkout, root=root, trust=file, snapshot=snapshot, now=now)
+
+
+def _trust_path(checkout: "Checkout", given: str) -> Path:
+    name = given or checkout.config(CONFIG_TRUST)
+    if not name:
+        raise Misused(
+            "there is no trust file, and it says whose key is whose",
+            hint=f"give --trust FILE, or set it once: git config {CONFIG_TRUST} FILE",
+        )
+    return Path(name).expanduser()
+
+
+def approve(file: FileArgument, key: Key = "", trust: TrustFileOption = "", repository: Repository = "") -> int:
+    """Say yes to a release as it lies there now.
+
+    Your approval is for exactly this text, its environment, runtime and clusters: one changed byte asks you again. It
+    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it.
+
+    Example: reconciler approve releases/prod/fraud-detector.yaml --trust ../trust.yaml
+    """
+    return _vote(file, "approve", key=key, trust=trust, repository=repository)
+
+
+def reject(file: FileArgument, key: Key = "", trust: TrustFileOption = "", repository: Repository = "") -> int:
+    """Say no to a release as it lies there now; that wins over every approval.
+
+    Example: reconciler reject releases/prod/fraud-detector.yaml --trust ../trust.yaml
+    """
+    return _vote(file, "reject", key=key, trust=trust, repository=repository)
+
+
+def _vote(file: Path, action: str, *, key: str, trust: str, repository: str) -> int:
+    from reconciler.cli.removing import removal_subject
+    from reconciler.loop.apart import removal_at
+
+    desk = Desk.open(file.parent, trust=trust, repository=repository)
+    path = path_in(desk.root, file)
+    subject = removal_subject(desk, path) if removal_at(path) else subject_at(desk, path)
+    print(cast_vote(desk, subject, action, key=chosen_key(desk.checkout, key)))
+    return EXIT_DONE
+
+
+def subject_at(desk: Desk, path: str) -> Subject:
+    """The closure of the release at `path`; raises NotFound, or Refused where there is none to vote on."""
+    from reconciler.loop.standing import stand
+
+    found = next((row for row in desk.snapshot.releases.values() if row.path == path), None)
+    if found is None:
+        raise NotFound(f"{path} is no release", hint="name the file of a ModelRelease")
+    standing = stand(found.key, desk.snapshot, (), first_seen=desk.now, now=desk.now)
+    if standing.closure is None or standing.environment is None:
+        why = "; ".join(gate.message for gate in standing.gates if not gate.open and gate.kind != "Signature")
+        raise Refused(f"nobody can say yes or no to {path}: {why}")
+    authors = standing.verification.people if standing.verification else frozenset[str]()
+    return Subject(key=found.key, digest=standing.closure, what=path, environment=standing.environment, authors=authors)
+
+
+def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str) -> str:
+    """Sign, check that it would count, and write it to the person's file; the sentence that says so."""
+    from dataclasses import replace
+
+    from reconciler.edges.keys import sign as sign_text
+    from reconciler.loop.apart import approval_path
+    from reconciler.loop.approving import approve_statement
+    from reconciler.trust.people import owner
+
+    environment = subject.environment
+    if environment.spec.approvals is None:
+        raise Refused(f"environment {environment.name} asks nobody for approvals")
+    said = replace(approve_statement(subject.key, subject.digest), action=action)
+    block = sign_text(key, said.text(), said.namespace).encode("ascii")
+    fingerprint, blob = signer_of(block)
+    found = owner(desk.trust, blob)
+    if found is None:
+        raise Refused(f"{fingerprint} belongs to nobody in the trust file, so it has no vote")
+    person = found[0].name
+    if action == "approve" and environment.spec.approvals.separate and person in subject.authors:
+        raise Refused(f"{person} signed {subject.what} and is not one of its approvers")
+    if why := _without_vote(desk, subject, block):
+        raise Refused(why)
+    path = approval_path(subject.key.environment, subject.key.name, person)
+    beside = desk.root / path
+    others = [old for old in BLOCK.findall(existing(beside)) if not _of(desk.trust, old, person)]
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(beside, b"".join([*(old.rstrip(b"\r\n") + b"\n" for old in others), block]))
+    word = "approved" if action == "approve" else "rejected"
+    return f"{word} {subject.what} ({subject.digest[:19]}…) as {person}: commit {path}"
+
+
+def _without_vote(desk: Desk, subject: Subject, block: bytes) -> str:
+    """Why the daemon would not count it, or an empty string."""
+    from reconciler.loop.approving import approve_statement
+    from reconciler.trust.ballot import ballot
+
+    approve = approve_statement(subject.key, subject.digest)
+    found = ballot(approve, [("it", block)], desk.trust, first_seen=lambda _key, _use: desk.now)
+    return "" if found.votes else "; ".join(found.refused).removeprefix("it: ")
+
+
+def _of(trust: "TrustFile", block: bytes, person: str) -> bool:
+    """Whether the block is of one of this person's keys."""
+    from reconciler.trust.people import owner
+
+    found = owner(trust, key_in(block))
+    return found is not None and found[0].name == person
+
+
+def approvals(
+    name: Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME; all when left out.")] = "",
+    trust: TrustFileOption = "",
+    repository: Repository = "",
+    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="A folder of the clone; else this one.")] = Path(),
+    output: Annotated[Form, typer.Option("-o", "--output", help="The form of the answer.")] = Form.TEXT,
+) -> int:
+    """Show which approvals of the work tree count, which are missing, and who could give them.
+
+    Only the daemon knows when it first saw an approval, so none is shown as expired. Ends with 1 when one is missing.
+
+    Example: reconciler approvals prod/fraud-detector --trust ../trust.yaml
+    """
+    desk = Desk.open(root, trust=trust, repository=repository)
+    rows = list(_standing(desk, name))
+    if name and not rows:
+        raise NotFound(f"no release '{name}' is asked for approvals")
+    if output is Form.JSON:
+        print_json([_data(subject, found) for subject, found in rows])
+    else:
+        print_table(("RELEASE", "STATE", "WHY"), [_row(subject, found) for subject, found in rows])
+    return EXIT_DONE if all(found.gate is None or found.gate.open for _, found in rows) else EXIT_NO
+
+
+def _standing(desk: Desk, name: str) -> Iterator[tuple[Subject, "Consent"]]:
+    """Every release that is asked for approvals, and what people said of it."""
+    from reconciler.loop.approving import consent
+    from reconciler.model.state import ReleaseStatus
+
+    for key in sorted(desk.snapshot.releases):
+        if name not in ("", key.name, str(key)):
+            continue
+        try:
+            subject = subject_at(desk, desk.snapshot.releases[key].path)
+        except Refused:
+            continue  # `validate` and `verify` say what is wrong with it
+        if subject.environment.spec.approvals is not None:
+            yield subject, consent(
+                desk.snapshot, ReleaseStatus(), key, subject.environment,
+                digest=subject.digest, what=subject.what, path=subject.what, authors=subject.authors, begun=False,
+                now=desk.now,
+            )  # fmt: skip
+
+
+def _row(subject: Subject, found: "Consent") -> tuple[str, ...]:
+    assert found.quorum is not None  # noqa: S101  # only releases that are asked come here
+    return (str(subject.key), found.quorum.outcome, found.quorum.sentence)
+
+
+def _data(subject: Subject, found: "Consent") -> dict[str, object]:
+    assert found.quorum is not None  # noqa: S101  # only releases that are asked come here
+    return {
+        "environment": subject.key.environment,
+        "name": subject.key.name,
+        "closure": subject.digest,
+        "met": found.quorum.met,
+        "reason": found.quorum.outcome,
+        "sentence": found.quorum.sentence,
+        "approvals": [row.to_data() for row in found.counted],
+        "missing": [
+            {"role": row.rule.role, "count": row.missing, "could": list(row.could)} for row in found.quorum.missing
+        ],
+    }
