@@ -211,11 +211,10 @@ class Source:
             self._trust = trust
 
     def _status(self) -> RepositoryStatus:
-        """What was accepted before: from the home cluster, or from the ledger where that is lost."""
+        """What was accepted before: from the home cluster, or from the ledger where that is lost or empty."""
         stored = self._home.repository(self.repository)
-        if stored:
-            return stored.value.status
-        return RepositoryStatus(accepted=self._ledger.accepted())
+        status = stored.value.status if stored else RepositoryStatus()
+        return status if status.revision else status.model_copy(update={"accepted": self._ledger.accepted()})
 
     def _accept(self, revision: Revision, status: RepositoryStatus, *, everything: bool) -> None:
         """Publish the trunk at `revision`, once it is written down that we accepted it."""
