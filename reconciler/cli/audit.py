@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 app = new_app("Check the ledger: who decided what, proved offline.")
 LEDGER = "refs/heads/reconciler/ledger"
 _ENDS_PROMOTED = "Promoted"
+_UNSIGNED = "Hold"  # whoever merges may stop something
 _MANIFEST = re.compile(r"manifests/(?P<digest>[0-9a-f]{64})\.yaml")
 
 
@@ -54,7 +55,7 @@ def verify(
 
     file = trusted(trust)
     with history(repository) as opened:
-        revision = _head(opened, ref)
+        revision = ledger_head(opened, ref)
         files, rejected = opened.read(revision)
     chain = verify_chain(files, file)
     problems = [*(f"{entry}" for entry in rejected), *_problems(chain, files, file)]
@@ -62,7 +63,7 @@ def verify(
     return EXIT_NO if problems else EXIT_DONE
 
 
-def _head(opened: "History", ref: str) -> "Revision":
+def ledger_head(opened: "History", ref: str) -> "Revision":
     """The ledger's head: the ref itself, or what a clone remembers of the remote's."""
     branch = ref.removeprefix("refs/heads/")
     for name in (ref, f"refs/remotes/origin/{branch}"):
@@ -136,7 +137,7 @@ def _accepted(records: list["Record"], files: Mapping[str, bytes], trust: "Trust
             yield f"record {record.sequence}: {stored} is not in the ledger"
         elif sha256_of(files[stored]) != record.detail["accepted"]["sha256"]:
             yield f"record {record.sequence}: {stored} holds other bytes than were accepted"
-        else:
+        elif record.detail["accepted"]["kind"] != _UNSIGNED:
             missing = _not_proven(stored, path, set(), files, trust, record.time)
             if missing:
                 yield f"record {record.sequence}: {missing}"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli.output import Form, print_json, print_table
+from reconciler.cli.reading import chosen as meant
+from reconciler.cli.reading import home
 from reconciler.cli.running import Config, logger
-from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, NotFound
+from reconciler.errors import EXIT_DONE, EXIT_NO, Misused
 
 if TYPE_CHECKING:
     from reconciler.loop.daemon import Daemon
@@ -30,10 +32,9 @@ def status(
 
     Example: reconciler status prod/fraud-detector
     """
-    states, troubles = _read(config)
-    chosen = [state for state in states if name in ("", state.release.name, str(state.key))]
-    if name and not chosen:
-        raise NotFound(f"there is no release '{name}'", hint=_there_is(states))
+    with home(config) as reader:
+        rows, troubles = reader.releases(), reader.troubles()
+    chosen = [row.value for row in (meant(rows, name) if name else rows)]
     if output is Form.JSON:
         print_json([_data(state) for state in chosen])
     elif name:
@@ -45,41 +46,6 @@ def status(
     for trouble in troubles:
         typer.echo(trouble, err=True)
     return EXIT_DONE if not troubles and all(_well(state) for state in chosen) else EXIT_NO
-
-
-def _there_is(states: list["ReleaseState"]) -> str:
-    names = ", ".join(str(state.key) for state in states[:10])
-    return f"there is {names}" if names else "nothing was released yet"
-
-
-def _read(config: Path | None) -> tuple[list["ReleaseState"], list[str]]:
-    """Every release's state, by environment and name, and what is wrong with the repositories themselves."""
-    from reconciler.config import find, load
-    from reconciler.edges.kube.connect import open_in_cluster, open_kubeconfig
-    from reconciler.edges.kube.states import States
-    from reconciler.model.state import ReleaseState, RepositoryState
-
-    settings = load(find(config))
-    home = settings.config.home
-    if home.kubeconfig is None:
-        connection = open_in_cluster(name="home")
-    else:
-        path = settings.path(home.kubeconfig)
-        connection = open_kubeconfig(path, home.context, name="home", allow=settings.config.allowed)
-    try:
-        releases = States(connection, ReleaseState).list(home.namespace)
-        repositories = States(connection, RepositoryState).list(home.namespace)
-    finally:
-        connection.close()
-    states = [row.value for row in releases.stored]
-    troubles = [row.sentence for row in (*releases.unreadable, *repositories.unreadable)]
-    troubles += [
-        f"{row.value.repository}: {condition.reason}: {condition.message}"
-        for row in repositories.stored
-        for condition in row.value.status.conditions
-        if condition.status == "False"
-    ]
-    return sorted(states, key=lambda state: (state.release.environment, state.release.name)), troubles
 
 
 def _condition(state: "ReleaseState", kind: str) -> tuple[str, str]:

@@ -221,7 +221,7 @@ def chosen_key(checkout: "Checkout", given: str) -> str:
 def _changed_documents(checkout: "Checkout", root: Path) -> list[str]:
     """Changed documents, and those whose signature file changed, that carry a signature."""
     from reconciler.documents.schema import NotOurs, is_document_path, parse
-    from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX
+    from reconciler.loop.statements import SIGNATURE_SUFFIX, SIGNED
 
     paths = []
     changed = {(checkout.top / name).as_posix().removesuffix(SIGNATURE_SUFFIX) for name in checkout.changed()}
@@ -233,7 +233,7 @@ def _changed_documents(checkout: "Checkout", root: Path) -> list[str]:
             kind = parse(path, read_document(root, path)).kind
         except NotOurs:
             continue
-        if kind in (*GOVERNING, "ModelRelease", "Trust"):
+        if kind in (*SIGNED, "ModelRelease", "Trust"):
             paths.append(path)
     return paths
 

@@ -95,7 +95,8 @@ def judge_document(path: str, data: bytes, signature: bytes, trust: "TrustFile",
     try:
         statement_of(trust.spec.repository, path, loaded, sha256_of(data))
     except Refused:
-        return Judgement(path=path, verified=None, sentence=f"a {loaded.kind} decides nothing and needs no signature")
+        does = "only stops" if loaded.kind == "Hold" else "decides nothing"
+        return Judgement(path=path, verified=None, sentence=f"a {loaded.kind} {does} and needs no signature")
     verification = verify_document(path, data, signature, loaded, trust, first_seen=now, now=now)
     people = tuple(sorted(verification.people))
     return Judgement(path=path, verified=verification.verified, sentence=verification.sentence, people=people)
@@ -110,7 +111,7 @@ def verify_document(
     `path` is where the document lies in the watched repository.
     """
     from reconciler.digest import sha256_of
-    from reconciler.loop.statements import statement_of
+    from reconciler.loop.statements import statement_of, verify_config
     from reconciler.model.release import ModelRelease
     from reconciler.model.trustfile import TrustFile
     from reconciler.trust.verify import verify as judge
@@ -124,4 +125,4 @@ def verify_document(
         )  # fmt: skip
     if isinstance(document, TrustFile):
         return judge(statement, signature, trust, verb="trust", first_seen=first_seen, now=now)
-    return judge(statement, signature, trust, verb="configure", path=path, first_seen=first_seen, now=now)
+    return verify_config(statement, signature, trust, loaded, first_seen=first_seen, now=now)

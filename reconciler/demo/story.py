@@ -1,4 +1,4 @@
-"""The story that the demo tells: eight steps, each with what people do and what is checked afterwards.
+"""The story that the demo tells: nine steps, each with what people do and what is checked afterwards.
 
 Every check looks at the clusters or at Git, never at what the daemon says of itself alone. The same story is a test on
 the embedded clusters and on real ones.
@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.demo.stage import CLUSTERS, Stage
@@ -17,7 +18,13 @@ from reconciler.model.state import Phase
 
 PROD = "releases/prod/fraud-detector.yaml"
 STAGING = "releases/staging/fraud-detector.yaml"
+ENVIRONMENT = "environments/prod.yaml"
 _NAMESPACE = "fraud"
+_FREEZE = """\
+  windows:
+    timeZone: Europe/Berlin
+    deny: [{{cron: "0 0 {day} {month} *", duration: 3d, reason: stock-taking}}]
+"""
 _MERGE = "application/merge-patch+json"
 
 
@@ -144,6 +151,29 @@ def revert(stage: Stage) -> str:
     return f"git revert + push: 1.4.0 returned with its old signature, past every gate ({seconds:.1f} s)"
 
 
+def freeze(stage: Stage) -> str:
+    """A freeze is merged, and then a change; the change is held and taken back, and the freeze ends."""
+    people = stage.organisation
+    platform = people.person("bo")
+    file = people.checkout.top / ENVIRONMENT
+    before = file.read_text()
+    today = datetime.now(UTC)
+    file.write_text(before + _FREEZE.format(day=today.day, month=today.month))
+    people.sign(ENVIRONMENT, platform)
+    people.commit("Freeze production", platform)
+    merged = edit(stage, PROD, version="1.4.2", auc=0.958, who="bo", message="Promote fraud-detector 1.4.2 to prod")
+    stage.wait("the change is held", lambda: bool(held(stage, "prod", "Freeze")))
+    sentence = held(stage, "prod", "Freeze")
+    if not runs(stage, "1.4.0"):
+        raise Refused("a change was released in a freeze")
+    people.checkout.revert(merged, platform.actor)  # type: ignore[arg-type]  # what commit returned
+    file.write_text(before)
+    people.sign(ENVIRONMENT, platform)
+    people.commit("End the freeze", platform)
+    stage.wait("nothing is held any more", lambda: not stage.status("prod", "fraud-detector").gates)
+    return f"Held, and 1.4.0 keeps serving: {sentence}"
+
+
 def restart(stage: Stage) -> str:
     """SIGKILL in the middle of a rollout, then a new start."""
     edit(stage, PROD, version="1.6.0", auc=0.962, who="bo", message="Promote fraud-detector 1.6.0 to prod")
@@ -188,6 +218,7 @@ STORY: tuple[Step, ...] = (
     Step(title="Policy denies", words="Bo merges 1.5.0, which scores worse than what runs.", play=denied),
     Step(title="Drift repaired", words="Somebody edits and deletes a Service with kubectl.", play=drift),
     Step(title="Revert", words="1.5.1 goes out, and is reverted in Git.", play=revert),
+    Step(title="Freeze", words="Bo freezes production, and then merges 1.4.2.", play=freeze),
     Step(title="Crash", words="The daemon is killed in the middle of a rollout.", play=restart),
     Step(title="Start again with nothing", words="The daemon's disk and its state objects are deleted.", play=rebuild),
 )

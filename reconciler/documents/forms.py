@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import StringConstraints
 
-from reconciler.model import environment, release, runtime, wire
+from reconciler.model import environment, release, runtime, windows, wire
 
 _LABEL = "use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
 
@@ -59,6 +59,8 @@ _FORMS: Mapping[str, str] = {
     _pattern(
         environment.RegistryHost
     ): "write a host such as registry.example.com, without https:// and without a path",
+    _pattern(windows.CronText): f"write five fields with one space between them: {windows.CRON_FORM}",
+    _pattern(windows.ZoneName): "write a time zone such as Europe/Berlin, or UTC",
     r"^[A-Za-z0-9][A-Za-z0-9._@:/-]{0,252}$": "write a kubeconfig's context: letters, digits and . _ @ : / -",
     r"^[A-Za-z_][A-Za-z0-9_]{0,62}$": "use letters, digits and '_' only, at most 63, starting with a letter",
     r"^[A-Z][A-Za-z0-9]{0,62}$": "write a reason in PascalCase, such as EvaluationRegressed",

@@ -22,6 +22,7 @@ from reconciler.errors import Invalid, Misused, Problem, Refused
 from reconciler.model.cluster import Cluster
 from reconciler.model.document import API_VERSION, Document
 from reconciler.model.environment import Environment
+from reconciler.model.hold import Hold, Waiver
 from reconciler.model.policy import Policy, PolicyTest
 from reconciler.model.release import ModelRelease
 from reconciler.model.runtime import ServingRuntime
@@ -34,11 +35,13 @@ D = TypeVar("D", bound=Wire)
 KINDS: Kinds = {
     "Cluster": Cluster,
     "Environment": Environment,
+    "Hold": Hold,
     "ModelRelease": ModelRelease,
     "Policy": Policy,
     "PolicyTest": PolicyTest,
     "ServingRuntime": ServingRuntime,
     "Trust": TrustFile,
+    "Waiver": Waiver,
 }
 """What a watched repository may hold, by kind."""
 

@@ -32,7 +32,7 @@ from reconciler.loop.wakers import Wakers
 from reconciler.loop.worker import Worker
 from reconciler.loop.world import Key, World
 from reconciler.model.cluster import Cluster
-from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, TargetKey
+from reconciler.model.ids import BlobId, ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey
 from reconciler.model.state import Phase, release_key
 from reconciler.trust.keys import load_private_key
 
@@ -178,6 +178,17 @@ class Daemon:
         key = self._key_of(state_name)
         if key:
             self.queue.add(key)
+            self._asked_for(key)
+
+    def _asked_for(self, key: ReleaseKey) -> None:
+        """Look at the trunk and at the targets too, when it was a person who touched the release's state."""
+        stored = self._home.release(key)
+        if stored is None or not stored.asked:
+            return
+        if self._wakers and key.repository in self.world.sources:
+            self._wakers.look(self.world.sources[key.repository])
+        for cluster in stored.value.status.directives:
+            self.queue.add(TargetKey(release=key, cluster=ClusterName(cluster)))
 
     def _cluster_changed(self, cluster: ClusterKey, state_name: str, kind: str) -> None:
         if not state_name:

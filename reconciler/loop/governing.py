@@ -1,9 +1,13 @@
-"""Who governs: which text of every environment, cluster, runtime and policy is in force.
+"""Who governs: which text of every environment, cluster, runtime, policy, Hold and Waiver is in force.
 
 Pure. Rules: a text counts when somebody who may configure its path signed it; what was accepted once stays in force,
 also when a key expires later, until a signed removal ends it; an untrusted, missing or broken text leaves the accepted
 one in force and is named everywhere it matters; one that was never accepted is not in force at all. An accepted text
 that nobody can read any more stops everything new: without it a policy would be gone.
+
+A Hold needs no signature, for stopping is always allowed; once accepted it stays in force, word for word, until its
+`until` or a signed removal. A Waiver is signed by somebody who may waive in every environment that it names; without
+its file it is over, for that only closes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +16,14 @@ from datetime import datetime
 
 from reconciler.documents.schema import Loaded, parse
 from reconciler.errors import Problem, Refused, Stalled
-from reconciler.loop.statements import GOVERNING, statement_of
+from reconciler.judge.exceptions import ended
+from reconciler.loop.statements import GOVERNING, statement_of, verify_config
+from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import ConfigRemovalStatement
-from reconciler.trust.verify import verify
+from reconciler.trust.verify import verify, verify_role
 
 Identity = tuple[str, str]
 """Kind and name of a governing document."""
@@ -47,6 +53,7 @@ class Governed:
     """A governing document that is in force.
 
     `note` is empty, or says that a newer text of this file is not trusted and that the accepted one stays in force.
+    `signers` are the people who signed a Waiver; empty for other kinds.
     """
 
     kind: str
@@ -56,6 +63,25 @@ class Governed:
     sha256: str
     loaded: Loaded
     note: str
+    signers: tuple[str, ...] = ()
+
+    @property
+    def remembered(self) -> AcceptedDocument:
+        """What to remember of it as accepted."""
+        return AcceptedDocument(
+            kind=self.kind, name=self.name, blob=self.blob, sha256=self.sha256, signers=self.signers
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Court:
+    """What every text of one repository is judged with."""
+
+    repository: RepositoryName
+    trust: TrustFile
+    accepted: Mapping[str, AcceptedDocument]
+    recall: Callable[[str, AcceptedDocument], Loaded]
+    now: datetime
 
 
 def govern(
@@ -76,13 +102,21 @@ def govern(
     Raises Stalled when the text of a document accepted earlier is needed and cannot be read.
     """
     by_path = {known.path: known for known in files}
+    court = _Court(
+        repository=repository,
+        trust=trust,
+        accepted=accepted,
+        recall=lambda path, document: _recalled(path, document, recall(document), limit),
+        now=now,
+    )
+    accepted = _not_over(court, by_path)
     governed: dict[Identity, Governed] = {}
     refused: dict[Identity, str] = {}
     doubles = _doubles(by_path.values())
     accepted = {
         path: document
         for path, document in accepted.items()
-        if not _ended(repository, path, document, by_path.get(path), removals.get(path, b""), trust, now)
+        if not _ended(court, path, document, by_path.get(path), removals.get(path, b""))
     }
     for path in sorted(by_path):
         known = by_path[path]
@@ -90,9 +124,10 @@ def govern(
         if loaded is None:
             continue
         identity = (loaded.kind, loaded.name)
-        reason = doubles.get(identity) or _untrusted(repository, known, loaded, trust, accepted.get(path), now)
+        twice = doubles.get(identity, "") if loaded.kind != "Hold" or identity in governed else ""
+        reason, signers = (twice, ()) if twice else _judged(court, known, loaded)
         if not reason:
-            governed[identity] = _in_force(path, known.blob, known.sha256, loaded, note="")
+            governed[identity] = _in_force(path, known.blob, known.sha256, loaded, note="", signers=signers)
         elif identity not in refused:
             refused[identity] = reason
     _make_room(governed, refused, accepted)
@@ -100,23 +135,30 @@ def govern(
         identity = (document.kind, document.name)
         if identity in governed:
             continue
-        loaded = _recalled(path, document, recall(document), limit)
+        loaded = court.recall(path, document)
         note = refused.pop(identity, "") or _gone_or_broken(path, identity, by_path.get(path))
         note = f"{note}; the accepted text stays in force"
-        governed[identity] = _in_force(path, document.blob, document.sha256, loaded, note=note)
+        governed[identity] = _in_force(
+            path, document.blob, document.sha256, loaded, note=note, signers=document.signers
+        )
     return governed, refused
 
 
-def _ended(
-    repository: RepositoryName, path: str, document: AcceptedDocument, file: File | None, signature: bytes,
-    trust: TrustFile, now: datetime,
-) -> bool:  # fmt: skip
-    """True when the file is gone and somebody who may configure its path signed that this very text ends."""
+def _ended(court: _Court, path: str, document: AcceptedDocument, file: File | None, signature: bytes) -> bool:
+    """True when the file is gone and somebody signed that this very text ends.
+
+    Whoever may configure its path ends a document; a Hold is ended by the role that it names.
+    """
     loaded = _governing(file) if file else None
     if not signature or (file and file.problems) or (loaded and (loaded.kind, loaded.name) == _identity(document)):
         return False
-    statement = ConfigRemovalStatement(repository=repository, path=path, sha256=document.sha256.removeprefix("sha256:"))
-    return verify(statement, signature, trust, verb="configure", path=path, first_seen=now, now=now).verified
+    digest = document.sha256.removeprefix("sha256:")
+    statement = ConfigRemovalStatement(repository=court.repository, path=path, sha256=digest)
+    if document.kind == "Hold":
+        role = court.recall(path, document).as_(Hold).spec.released_by
+        return verify_role(statement, signature, court.trust, role=role, at=court.now).verified
+    found = verify(statement, signature, court.trust, verb="configure", path=path, first_seen=court.now, now=court.now)
+    return found.verified
 
 
 def _identity(document: AcceptedDocument) -> Identity:
@@ -181,22 +223,64 @@ def _doubles(files: Iterable[File]) -> dict[Identity, str]:
     }
 
 
-def _untrusted(
-    repository: RepositoryName, known: File, loaded: Loaded, trust: TrustFile, accepted: AcceptedDocument | None,
-    now: datetime,
-) -> str:  # fmt: skip
-    """Why this text is not in force, or an empty string. What was accepted stays accepted when a key expires later."""
+def _judged(court: _Court, known: File, loaded: Loaded) -> tuple[str, tuple[str, ...]]:
+    """Why this text is not in force, or an empty string; and of a Waiver, who signed it.
+
+    What was accepted stays accepted when a key expires later.
+    """
+    if loaded.kind == "Hold":
+        return _held_to(court, known, loaded), ()
+    accepted = court.accepted.get(known.path)
     if accepted and accepted.blob == known.blob:
-        return ""
+        return "", accepted.signers
     try:
-        statement = statement_of(repository, known.path, loaded, known.sha256)
+        statement = statement_of(court.repository, known.path, loaded, known.sha256)
     except Refused as error:  # a path that no statement can be made of
-        return f"{known.path}: {error.message}"
-    verification = verify(statement, known.signature, trust, verb="configure", path=known.path, first_seen=now, now=now)
-    if verification.verified:
-        return ""
-    return f"{known.path}: {'; '.join(verification.unsigned)}"
+        return f"{known.path}: {error.message}", ()
+    found = verify_config(statement, known.signature, court.trust, loaded, first_seen=court.now, now=court.now)
+    if not found.verified:
+        return f"{known.path}: {'; '.join(found.unsigned)}", ()
+    return "", tuple(sorted(found.people)) if isinstance(loaded.document, Waiver) else ()
 
 
-def _in_force(path: str, blob: BlobId, sha256: str, loaded: Loaded, *, note: str) -> Governed:
-    return Governed(kind=loaded.kind, name=loaded.name, path=path, blob=blob, sha256=sha256, loaded=loaded, note=note)
+def _held_to(court: _Court, known: File, loaded: Loaded) -> str:
+    """Why the text of a Hold is not taken over: an accepted one of its name has not ended. Empty when it is."""
+    for path, accepted in court.accepted.items():
+        if (accepted.kind, accepted.name) == (loaded.kind, loaded.name) and accepted.blob != known.blob:
+            hold = court.recall(path, accepted).as_(Hold)
+            if not ended(hold, court.now) and not _prolongs(loaded.as_(Hold), hold):
+                return f"{known.path} changes Hold {hold.name}, which has not ended; add another one beside it instead"
+    return ""
+
+
+def _prolongs(new: Hold, old: Hold) -> bool:
+    """True when the new text holds the same at least as long."""
+    same = (new.spec.selector, new.spec.released_by) == (old.spec.selector, old.spec.released_by)
+    return same and (new.spec.until is None or (old.spec.until is not None and new.spec.until >= old.spec.until))
+
+
+def hold_over(governed: Iterable[Governed], now: datetime) -> bool:
+    """True when an accepted Hold in place of what the trunk has now has ended: what the trunk has counts again."""
+    return any(row.note and row.kind == "Hold" and ended(row.loaded.as_(Hold), now) for row in governed)
+
+
+def _not_over(court: _Court, by_path: Mapping[str, File]) -> dict[str, AcceptedDocument]:
+    """What was accepted, without Holds that have ended and Waivers whose file is gone."""
+
+    def over(path: str, document: AcceptedDocument) -> bool:
+        if document.kind == "Waiver":
+            file = by_path.get(path)
+            other = file and file.loaded and (file.loaded.kind, file.loaded.name) != ("Waiver", document.name)
+            return file is None or bool(other)
+        return document.kind == "Hold" and ended(court.recall(path, document).as_(Hold), court.now)
+
+    return {path: document for path, document in court.accepted.items() if not over(path, document)}
+
+
+def _in_force(
+    path: str, blob: BlobId, sha256: str, loaded: Loaded, *, note: str, signers: tuple[str, ...] = ()
+) -> Governed:
+    return Governed(
+        kind=loaded.kind, name=loaded.name, path=path, blob=blob, sha256=sha256, loaded=loaded, note=note,
+        signers=signers,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ cluster, and says what happened. It is the one place where progress is written; 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.edges.kube.states import Stored
@@ -21,6 +21,7 @@ from reconciler.loop.removing import Ending, ended, ending
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
+from reconciler.loop.waiting import waiting, waived
 from reconciler.loop.world import World
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, Version
@@ -80,6 +81,8 @@ class Judged:
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
     upstream: Upstream | None = None
+    look_at: datetime | None = None
+    """When a gate opens or closes by itself."""
 
     @property
     def open(self) -> bool:
@@ -117,8 +120,14 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
     announce(facts.key, facts.status, status, world)
     if status.phase is Phase.REMOVED:
         return LEDGER_AGAIN
+    return _again(facts, judged, steered)
+
+
+def _again(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> float | None:
+    """Seconds until the rollout wants to be looked at, upstream has soaked, or a gate opens or closes by itself."""
     waits = [steered.advance.look_again if steered else None, until_soaked(judged.upstream, facts.now)]
-    return min((wait.total_seconds() for wait in waits if wait), default=None)
+    waits += [judged.look_at - facts.now if judged.look_at else None]
+    return min((wait.total_seconds() for wait in waits if wait is not None), default=None)
 
 
 def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
@@ -166,8 +175,10 @@ def judge(facts: ReleaseFacts, standing: Standing, world: World) -> Judged:
     upstream = seen_upstream(facts.key, standing, world)
     asked = asks(facts, standing, upstream, world)
     verdicts = (*world.verdicts(asked.questions), *asked.skipped)
-    notes = misspelt(standing, facts.snapshot, world.bundle)
-    return fold(facts, standing, verdicts, notes=notes, upstream=upstream)
+    freed = waived(standing, facts.snapshot, verdicts, facts.now)
+    notes = (*freed.notes, *misspelt(standing, facts.snapshot, world.bundle))
+    judged = fold(facts, standing, freed.verdicts, notes=notes, upstream=upstream)
+    return replace(judged, look_at=min((moment for moment in (judged.look_at, freed.ends_at) if moment), default=None))
 
 
 def asks(facts: ReleaseFacts, standing: Standing, upstream: Upstream | None, world: World) -> Asked:
@@ -193,19 +204,21 @@ def fold(
     notes: Iterable[str] = (),
     upstream: Upstream | None = None,
 ) -> Judged:
-    """All gates: of trust and documents, of what would end, of people and of policies."""
+    """All gates: of trust and documents, of what would end, of people, of time and of policies."""
     consent = consent_to_promote(standing, facts.snapshot, facts.status, facts.key, facts.now)
     found = ending(facts.key, facts.snapshot, standing, facts.status, facts.now)
     asked = (consent.gate,) if consent.gate else ()
+    held = waiting(facts.status, standing, facts.snapshot, facts.now)
     own = standing.gates if standing.file else ()  # what is gone is held by its removal
     return Judged(
         standing=standing,
         verdicts=tuple(verdicts),
         consent=consent,
         ending=found,
-        gates=(*own, *found.gates, *_moved(facts, standing), *asked, *policy_gates(verdicts)),
+        gates=(*own, *found.gates, *_moved(facts, standing), *asked, *held.gates, *policy_gates(verdicts)),
         notes=(*standing.notes, *notes),
         upstream=upstream,
+        look_at=held.look_at,
     )
 
 

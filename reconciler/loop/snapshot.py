@@ -75,10 +75,7 @@ class Snapshot:
 
     def accepted(self) -> dict[str, AcceptedDocument]:
         """What to remember as accepted, by path."""
-        return {
-            entry.path: AcceptedDocument(kind=entry.kind, name=entry.name, blob=entry.blob, sha256=entry.sha256)
-            for entry in self.governed.values()
-        }
+        return {entry.path: entry.remembered for entry in self.governed.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

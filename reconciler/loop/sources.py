@@ -18,6 +18,7 @@ from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, chang
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
 from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Stalled, Unreachable
 from reconciler.loop.apart import config_removal_path
+from reconciler.loop.governing import hold_over
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
@@ -164,8 +165,9 @@ class Source:
         """Publish what is new: another revision, or the same one judged with another trust file."""
         shown = self.snapshot
         trust_changed = shown is not None and shown.trust is not self._trust.file
-        if shown is None or shown.revision != revision or trust_changed:
-            self._accept(revision, status, everything=trust_changed)
+        again = trust_changed or (shown is not None and hold_over(shown.governed.values(), self._now()))
+        if shown is None or shown.revision != revision or again:
+            self._accept(revision, status, everything=again)
             return "moved"
         self._mark(status, synced=True, reason="Synced", message="")
         return "unchanged"

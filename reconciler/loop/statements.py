@@ -1,14 +1,21 @@
-"""Which statement a document's signature is made over. One place, so that signing and verifying cannot differ."""
+"""Which statement a document's signature is made over, and who may make it. One place, so that nothing can differ."""
+
+from datetime import datetime
 
 from reconciler.documents.schema import Loaded
 from reconciler.errors import Refused
+from reconciler.model.hold import Waiver
 from reconciler.model.release import ModelRelease
-from reconciler.model.trustfile import TrustFile
+from reconciler.model.trustfile import TrustFile, Verb
+from reconciler.model.verification import Verification
 from reconciler.trust.statement import ConfigStatement, ReleaseStatement, Statement, TrustStatement
+from reconciler.trust.verify import verify
 
 SIGNATURE_SUFFIX = ".sig"
-GOVERNING = ("Environment", "Cluster", "ServingRuntime", "Policy")
-"""Kinds whose untrusted change is not in force."""
+SIGNED = ("Environment", "Cluster", "ServingRuntime", "Policy", "Waiver")
+"""Governing kinds that carry a config signature."""
+GOVERNING = (*SIGNED, "Hold")
+"""Kinds whose untrusted change is not in force; a Hold needs no signature, for stopping is always allowed."""
 
 
 def statement_of(repository: str, path: str, loaded: Loaded, sha256: str) -> Statement:
@@ -21,6 +28,28 @@ def statement_of(repository: str, path: str, loaded: Loaded, sha256: str) -> Sta
         )
     if isinstance(document, TrustFile):
         return TrustStatement(repository=repository, version=document.spec.version, sha256=digest)
-    if loaded.kind in GOVERNING:
+    if loaded.kind in SIGNED:
         return ConfigStatement(repository=repository, path=path, document_kind=loaded.kind, sha256=digest)
-    raise Refused(f"{path} is a {loaded.kind}, which decides nothing and is not signed")
+    does = "only stops" if loaded.kind == "Hold" else "decides nothing"
+    raise Refused(f"{path} is a {loaded.kind}, which {does} and is not signed")
+
+
+def verify_config(
+    statement: Statement, signature: bytes, trust: TrustFile, loaded: Loaded, *, first_seen: datetime, now: datetime
+) -> Verification:
+    """Whether a governing document is signed by people who may: configure its path or, of a Waiver, waive.
+
+    Of a Waiver every environment that it names is asked; the first that nobody may waive in is the answer.
+    """
+    asked: list[tuple[Verb, str, str]] = [("configure", "", loaded.path)]
+    if isinstance(loaded.document, Waiver):
+        asked = [("waive", environment, "") for environment in loaded.document.spec.selector.environments]
+    found = [
+        verify(
+            statement, signature, trust, verb=verb, environment=environment, path=path, first_seen=first_seen, now=now
+        )
+        for verb, environment, path in asked
+    ]
+    signed = {fact.person: fact for one in found for fact in one.signed}
+    missing = next((one for one in found if not one.verified), None)
+    return missing or Verification(threshold=1, signed=tuple(signed.values()))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints, model_validator
 
 from reconciler.model.document import Document, Selector
+from reconciler.model.windows import Windows
 from reconciler.model.wire import DnsLabel, Duration, Field, Wire
 
 RegistryHost = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]{0,252}$")]
@@ -82,6 +83,8 @@ class EnvironmentSpec(Wire):
     """None: nobody is asked."""
     prune: Prune | None = None
     """None: all that is no longer wanted goes in one pass, once an earlier one has marked it."""
+    windows: Windows | None = None
+    """When changes may start; without it, always."""
     rollback: Rollback = Rollback()
     self_heal: bool = True
     """False: drift is reported and left."""

@@ -9,6 +9,7 @@ from pydantic import StringConstraints, model_validator
 from reconciler.model.document import Document, Metadata, Selector
 from reconciler.model.ids import EnvironmentName, Version
 from reconciler.model.runtime import Argument, ImageRef, PortNumber, Probes, ResolvedRuntime
+from reconciler.model.windows import Schedule
 from reconciler.model.wire import (
     DnsLabel,
     Duration,
@@ -274,6 +275,7 @@ class ReleaseSpec(Wire):
     serving: Serving
     targets: Targets
     rollout: Rollout = Rollout()
+    schedule: Schedule = Schedule()
     links: Links = Links()
 
 

@@ -285,6 +285,8 @@ class AcceptedDocument(Wire):
     name: str
     blob: BlobId
     sha256: Sha256
+    signers: tuple[str, ...] = ()
+    """Of a Waiver: the people whose signatures counted when it was accepted."""
 
 
 class RepositoryStatus(Wire):

@@ -84,6 +84,26 @@ def judge_block(
     )
 
 
+def verify_role(statement: Statement, blocks: bytes, trust: TrustFile, *, role: str, at: datetime) -> Verification:
+    """Judges a signature that anybody with `role` may give: the end of a Hold, whose text names the role."""
+
+    def judge(signature: Signature) -> Verdict:
+        found = owner(trust, signature.key.blob)
+        if found is None:
+            return _of_nobody(signature, statement, trust)
+        person, key = found
+        who = f"signed by {person.name} ({signature.key.fingerprint})"
+        lacking = "" if role in person.roles else f"{who}, who has not the role {role}"
+        return (
+            _unproven(who, signature, statement)
+            or _out_of_time(who, key, at)
+            or lacking
+            or SignatureFact(person=person.name, key=signature.key.fingerprint, use="hold")
+        )
+
+    return _collect(statement, blocks, trust, 1, judge)
+
+
 def verify_record(statement: RecordStatement, blocks: bytes, trust: TrustFile, *, at: datetime) -> Verification:
     """Judges the signature of a ledger record written `at`: only the daemon's keys, old ones included, count."""
     return _collect(statement, blocks, trust, 1, lambda signature: _judge_record(signature, statement, trust, at))

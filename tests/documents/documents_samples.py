@@ -57,6 +57,11 @@ spec:
   rollback: {depth: 3, maxAge: 30d}
   selfHeal: true
   policies: {bundle: strict, params: {not-worse: {margin: 0.02}}, off: [{name: two-replicas, reason: batch}]}
+  windows:
+    timeZone: Europe/Berlin
+    allow: [{cron: "0 9 * * MON-THU", duration: 8h}]
+    deny: [{cron: "0 0 20 12 *", duration: 21d, reason: year end}]
+    overrun: finish
 """
 
 CLUSTER = """\
@@ -124,7 +129,31 @@ spec:
     - {role: owner, may: [release], environments: ["*"]}
 """
 
+HOLD = """\
+apiVersion: reconciler.dev/v1alpha1
+kind: Hold
+metadata: {name: incident-4711}
+spec:
+  selector: {environments: [prod], matchLabels: {team: risk}}
+  reason: incident 4711
+  until: 2026-12-02T09:00:00Z
+  releasedBy: platform
+"""
+
+WAIVER = """\
+apiVersion: reconciler.dev/v1alpha1
+kind: Waiver
+metadata: {name: fraud-eval-slice}
+spec:
+  policy: evaluations-not-worse
+  selector: {names: [fraud-detector], environments: [prod]}
+  reason: the old holdout has a labelling error
+  expires: 2026-12-31T00:00:00Z
+"""
+
 SAMPLES = {
+    "Hold": HOLD,
+    "Waiver": WAIVER,
     "Cluster": CLUSTER,
     "Environment": ENVIRONMENT,
     "ModelRelease": RELEASE,

@@ -176,8 +176,8 @@ RELEASES = [
         "kind: ModelRelease",
         "kind: Pod",
         [
-            ("2:7: kind: unknown kind 'Pod': the kinds are 'Cluster', 'Environment', 'ModelRelease', 'Policy', "
-            "'PolicyTest', 'ServingRuntime' and 'Trust'")
+            ("2:7: kind: unknown kind 'Pod': the kinds are 'Cluster', 'Environment', 'Hold', 'ModelRelease', "
+            "'Policy', 'PolicyTest', 'ServingRuntime', 'Trust' and 'Waiver'")
         ],
     ),
     (
@@ -185,8 +185,8 @@ RELEASES = [
         "kind: ModelRelease\n",
         "",
         [
-            ("1:1: kind: this field is missing: add one of 'Cluster', 'Environment', 'ModelRelease', 'Policy', "
-            "'PolicyTest', 'ServingRuntime' and 'Trust'")
+            ("1:1: kind: this field is missing: add one of 'Cluster', 'Environment', 'Hold', 'ModelRelease', "
+            "'Policy', 'PolicyTest', 'ServingRuntime', 'Trust' and 'Waiver'")
         ],
     ),
     (
@@ -286,6 +286,78 @@ OTHERS = [
         ),
     ),
     (ENVIRONMENT, "reason: batch", "reason: ''", "11:102: spec.policies.off[0].reason: this must not be empty"),
+    (
+        ENVIRONMENT,
+        "Europe/Berlin",
+        "Europe/Berlim",
+        (
+            "13:15: spec.windows.timeZone: there is no time zone 'Europe/Berlim': write one such as Europe/Berlin, or UTC"
+        ),
+    ),
+    (
+        ENVIRONMENT,
+        "Europe/Berlin",
+        "CEST",
+        "13:15: spec.windows.timeZone: 'CEST' does not fit: write a time zone such as Europe/Berlin, or UTC",
+    ),
+    (
+        ENVIRONMENT,
+        "0 9 * * MON-THU",
+        "0 25 * * MON-THU",
+        (
+            "14:20: spec.windows.allow[0].cron: the hour of this cron expression is not right: write minute, hour, "
+            "day of month, month and day of week, such as 0 9 * * MON-FRI"
+        ),
+    ),
+    (
+        ENVIRONMENT,
+        "0 9 * * MON-THU",
+        "0 0 9 * * MON-THU",
+        (
+            "14:20: spec.windows.allow[0].cron: '0 0 9 * * MON-THU' does not fit: write five fields with one space "
+            "between them: minute, hour, day of month, month and day of week, such as 0 9 * * MON-FRI"
+        ),
+    ),
+    (
+        ENVIRONMENT,
+        "0 0 20 12 *",
+        "0 0 30 2 *",
+        (
+            "15:19: spec.windows.deny[0].cron: the day-of-month of this cron expression is not right: write minute, hour, "
+            "day of month, month and day of week, such as 0 9 * * MON-FRI"
+        ),
+    ),
+    (ENVIRONMENT, "21d", "0s", "15:44: spec.windows.deny[0].duration: a period lasts from 1m to 366d"),
+    (
+        ENVIRONMENT,
+        "finish",
+        "stop",
+        "16:14: spec.windows.overrun: this must be 'pause' or 'finish', not the text 'stop'",
+    ),
+    (
+        SAMPLES["Hold"],
+        "{environments: [prod], matchLabels: {team: risk}}",
+        "{}",
+        "5:13: spec.selector: it selects nothing: give environments, names or matchLabels",
+    ),
+    (
+        SAMPLES["Hold"],
+        "  releasedBy: platform\n",
+        "",
+        "4:1: spec.releasedBy: this field is missing: add it under 'spec'",
+    ),
+    (
+        SAMPLES["Waiver"],
+        "  expires: 2026-12-31T00:00:00Z\n",
+        "",
+        "4:1: spec.expires: this field is missing: add it under 'spec'",
+    ),
+    (
+        SAMPLES["Waiver"],
+        ", environments: [prod]",
+        "",
+        "6:3: spec.selector.environments: this field is missing: add it under 'spec.selector'",
+    ),
     (
         RUNTIME,
         "probes: {ready: {path: /v2/health/ready}, ",

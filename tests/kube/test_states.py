@@ -1,5 +1,7 @@
 """State objects: what is written is what is read, and nothing newer is ever overwritten."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 from kube_states import RELEASE, REPOSITORY, TARGET
@@ -117,3 +119,15 @@ def test_a_long_list_comes_in_pages(scripted, connect):
     scripted.route = route
     assert len(States(connect(scripted.port), TargetState).list().stored) == 3
     assert [query.get("continue", "") for _, _, query in scripted.requests] == ["", "more"]
+
+
+def test_whoever_asks_for_a_look_changes_nothing_else_and_our_next_write_takes_the_question_away(cluster, namespace):
+    states = States(cluster, TargetState)
+    created = states.create(namespace, "x", TARGET)
+    assert created.asked == ""
+    states.ask_to_look(created, datetime(2026, 12, 1, 9, tzinfo=UTC))
+    asked = states.get(namespace, "x")
+    assert (asked.value, asked.asked) == (TARGET, "2026-12-01T09:00:00+00:00")
+    with pytest.raises(Conflict):  # what was decided before the question is decided again
+        states.update(created, TARGET)
+    assert states.update(asked, TARGET).asked == ""

@@ -92,6 +92,8 @@ def trust(**times: Mapping[str, str]) -> TrustFile:
                 {"role": "risk", "may": ["approve"], "environments": ["prod"]},
                 {"role": "lead", "may": ["approve"], "environments": ["prod"]},
                 {"role": "owner", "may": ["configure"], "paths": ["**"]},
+                {"role": "science", "may": ["waive"], "environments": ["prod"]},
+                {"role": "owner", "may": ["waive"], "environments": ["*"]},
             ],
         },
     }

@@ -7,6 +7,7 @@ parse is told about and kept, never taken for missing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -19,6 +20,8 @@ from reconciler.errors import ReconcilerError, Stalled
 from reconciler.model.objects import FIELD_MANAGER, LABEL_MANAGED, LABEL_RELEASE, MANAGED_BY
 from reconciler.model.state import ReleaseState, RepositoryState, TargetState
 
+ASKED = "reconciler.dev/look-now"
+"""The annotation by which a person asks the daemon to look; our next write takes it away."""
 LABEL_ENVIRONMENT = "reconciler.dev/environment"
 _PAGE = "500"
 
@@ -40,6 +43,8 @@ class Stored(Generic[State]):
     name: str
     resource_version: str
     uid: str
+    asked: str = ""
+    """The time at which a person asked for a look; empty when nobody did since our last write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,7 @@ def decode(kind: type[State], obj: Mapping[str, Any]) -> Stored[State] | Unreada
     """The state in an object's JSON data."""
     meta = obj["metadata"]
     name, namespace, version = meta["name"], meta.get("namespace", ""), meta.get("resourceVersion", "")
+    asked = str((meta.get("annotations") or {}).get(ASKED, ""))
     try:
         value = kind.from_data({**(obj.get("spec") or {}), "status": obj.get("status") or {}})
     except ValidationError as error:
@@ -86,7 +92,9 @@ def decode(kind: type[State], obj: Mapping[str, Any]) -> Stored[State] | Unreada
             "it was written by another version of reconciler, or by hand."
         )
         return Unreadable(namespace=namespace, name=name, resource_version=version, sentence=sentence)
-    return Stored(value=value, namespace=namespace, name=name, resource_version=version, uid=meta.get("uid", ""))
+    return Stored(
+        value=value, namespace=namespace, name=name, resource_version=version, uid=meta.get("uid", ""), asked=asked
+    )
 
 
 def crd_missing(cluster: str, kind: Kind) -> Stalled:
@@ -146,6 +154,12 @@ class States(Generic[State]):
         only = {"uid": stored.uid, "resourceVersion": stored.resource_version}
         body = orjson.dumps({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only})
         self._ask("DELETE", self._path(stored.namespace, stored.name), body=body)
+
+    def ask_to_look(self, stored: Stored[State], at: datetime) -> None:
+        """Annotate what was read, so that whoever watches it looks; raises NotFound when it is gone."""
+        body = orjson.dumps({"metadata": {"annotations": {ASKED: at.isoformat()}}})
+        path = self._path(stored.namespace, stored.name)
+        self._connection.request("PATCH", path, body=body, content_type="application/merge-patch+json")
 
     def _path(self, namespace: str, name: str) -> str:
         return f"{known_collection(self._kind, namespace)}/{segment(name)}"
