@@ -50,7 +50,7 @@ repositories:
   - name: {repository}
     url: {url}
     branch: main
-    start: {start}
+    start: "{start}"  # in quotes: some commits look like numbers
     poll: {poll}
     trust: trust.yaml
 signing: {{keyFile: keys/daemon, name: reconciler, email: reconciler@acme.example}}

@@ -17,10 +17,11 @@ from reconciler.config import RepositorySettings, Settings
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.edges.git import Actor, Mirror, Remote, SshKey, Token
 from reconciler.edges.kube.connect import Connection, open_in_cluster, open_kubeconfig
+from reconciler.edges.kube.resources import TARGET_STATE
 from reconciler.errors import NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.loop.bundle import shipped_policies
 from reconciler.loop.endpoints import Endpoints
-from reconciler.loop.fleet import TARGET_STATE, ClusterKey, Fleet
+from reconciler.loop.fleet import REPORT, ClusterKey, Fleet
 from reconciler.loop.home import Home
 from reconciler.loop.leader import RENEW, Leader, identity
 from reconciler.loop.ledger import Ledger
@@ -197,9 +198,9 @@ class Daemon:
         key = self._key_of(state_name)
         if key is None or key.repository != cluster[0]:
             return
-        if kind == TARGET_STATE:
+        if kind in (REPORT, TARGET_STATE.kind):
             self.queue.add(key)
-        else:
+        if kind != REPORT:  # a TargetState that somebody deleted or edited is drift like any other
             self.queue.add(TargetKey(release=key, cluster=cluster[1]))
 
     def _look_at_cluster(self, cluster: ClusterKey) -> None:

@@ -30,13 +30,14 @@ from reconciler.plan.seen import SeenTarget
 T = TypeVar("T")
 ClusterKey = tuple[RepositoryName, ClusterName]
 OnChange = Callable[[ClusterKey, str, str], None]
-"""Called from watch threads: the cluster, the state's name, and the kind of the object that moved.
+"""Called from watch threads: the cluster, the state's name, and the kind of the object that somebody else moved.
 
-The name is empty when everything on the cluster should be looked at: its lists have been read.
+The name is empty when everything on the cluster should be looked at: its lists have been read. The kind is REPORT when
+a target pass of ours wrote its TargetState.
 """
 
 NOT_SYNCED_AGAIN = 0.2  # seconds
-TARGET_STATE = "TargetState"
+REPORT = "Report"
 _NAMES_KEPT = 5.0  # seconds
 
 
@@ -202,7 +203,7 @@ class ClusterHandle:
         except (Conflict, NotFound) as error:
             raise Retry(error.message, reason="StateMoved", after=NOT_SYNCED_AGAIN) from error
         self.cache.states.observe(written)
-        self._on_change(self.key, written.name, TARGET_STATE)
+        self._on_change(self.key, written.name, REPORT)
         return written
 
     def forget(self, stored: Stored[TargetState]) -> None:

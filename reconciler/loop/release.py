@@ -254,7 +254,9 @@ def steer(facts: ReleaseFacts, judged: Judged) -> Steered | None:
     if asked is None:
         return None
     resolved = standing.resolved
-    clusters = resolved.clusters if resolved else tuple(ClusterName(name) for name in facts.status.directives)
+    # What left the selector belongs to the release until its removal is signed: a return must reach it as well.
+    told = (ClusterName(name) for name in facts.status.directives if name not in judged.ending.granted)
+    clusters = tuple(dict.fromkeys((*(resolved.clusters if resolved else ()), *told)))
     effective = resolved.effective if resolved else unpack(facts.status.effective[asked.runnable.version])
     strategy = effective.spec.rollout.strategy
     depth = standing.environment.spec.rollback.depth if standing.environment else len(facts.status.history)

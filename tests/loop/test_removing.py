@@ -6,7 +6,7 @@ from loop_passes import Release
 
 from reconciler.digest import sha256_of
 from reconciler.loop.removing import removal_statement
-from reconciler.model.state import Apply, Phase
+from reconciler.model.state import Apply, Phase, unpack
 
 ENVIRONMENT = "environments/prod.yaml"
 US = "clusters/us-1.yaml"
@@ -158,6 +158,33 @@ def test_a_cluster_that_leaves_the_selector_ends_by_a_removal_of_its_own(running
     assert (after.phase, after.gates) == (Phase.PROMOTED, ())
     record = next(row.record for row in after.outbox if row.record.kind == "Removed")
     assert (record.clusters, record.detail) == (("us-1",), {"removal": "cluster"})
+
+
+def sizes(release):
+    """By cluster, the model versions that its directive gives a size."""
+    models = {version: spec.spec.model.version for version, spec in effective_of(release).items()}
+    return {
+        name: sorted(models[entry.version] for entry in told.versions if entry.high)
+        for name, told in release.status.directives.items()
+    }
+
+
+def effective_of(release):
+    return {version: unpack(packed) for version, packed in release.status.effective.items()}
+
+
+def test_a_return_reaches_the_cluster_that_left_and_whose_removal_nobody_signed(running):
+    text = running.repo.text(PROD)
+    running.repo.edit(PROD, "version: 1.3.0", "version: 4.0.0")
+    running.settle()
+    assert sizes(running) == {"eu-1": ["4.0.0"], "us-1": ["4.0.0"]}
+    running.repo.edit(US, "tier: prod", "tier: none")
+    running.settle()
+    running.repo.write(PROD, text.encode())
+    running.repo.sign(PROD)
+    running.settle()
+    assert sizes(running) == {"eu-1": ["1.3.0"], "us-1": ["1.3.0"]}
+    assert [gate.reason for gate in running.status.gates] == ["RemovalNotSigned"]
 
 
 def test_a_removal_of_the_whole_release_ends_no_cluster_that_only_left(running):
