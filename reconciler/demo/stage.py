@@ -141,7 +141,9 @@ class Stage:
             except (ReconcilerError, KeyError, AttributeError):
                 pass  # not there yet, or not to be seen at the moment
             if self.daemon and self.daemon.poll() is not None:
-                raise Unreachable(f"the daemon ended with {self.daemon.returncode} while waiting until {what}")
+                said = Path(self.log.name).read_text(errors="replace").strip().splitlines()[-3:]
+                code = self.daemon.returncode
+                raise Unreachable(f"the daemon ended with {code} while waiting until {what}", hint="\n".join(said))
             time.sleep(every)
         raise Refused(f"after {seconds:.0f} s it is still not so that {what}")
 
