@@ -81,8 +81,12 @@ def _folder(path: Path) -> Path:
 
 def _relative(path: Path, where: Path) -> str:
     """The named path in the tree; `.` for the tree itself and what is around it."""
-    whole = path.parent.resolve() / path.name if path.name else path.resolve()
-    if where.is_relative_to(whole.resolve()):
+    try:
+        whole = path.parent.resolve() / path.name if path.name else path.resolve()
+        around = where.is_relative_to(whole.resolve())
+    except (RuntimeError, OSError):  # which of the two depends on Python's version
+        raise Misused(f"{path} is a symbolic link that leads to itself") from None
+    if around:
         return "."
     if not whole.is_relative_to(where):
         raise Misused(f"{path} does not lie in {where}", hint="name the watched folder with --root DIR")

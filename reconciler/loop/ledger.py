@@ -84,13 +84,15 @@ class Ledger:
     def load(self) -> None:
         """Fetch and verify; raises Retry when the Git host cannot be reached.
 
-        The home cluster keeps our head: a ledger that does not continue it was truncated or rewritten. Then ours is
-        taken from the mirror and pushed again or, where the mirror is new, what still counts is gone on with.
+        The home cluster keeps our head: a ledger that does not continue it, or in which less counts than before, was
+        truncated or rewritten. Then ours is taken from the mirror and pushed again or, where the mirror is new, what
+        still counts is gone on with.
         """
         theirs = self._mirror.fetch_ref(self._ref)
         ours = self._known.head or self._kept_head()
-        if ours is None or ours == theirs or self._mirror.contains(theirs, ours):
-            self._known = self._read(theirs)
+        read = self._read(theirs)
+        if ours is None or ours == theirs or self._continues(read, ours):
+            self._known = read
             self._tell(intact=True, message="")
             return
         message = f"{self._ref} was truncated or rewritten: it does not continue our {ours[:12]}"
@@ -98,12 +100,18 @@ class Ledger:
         try:
             self._mirror.trees.commit(ours)
         except NotFound:
-            self._known = self._read(theirs)
+            self._known = read
             self._tell(intact=False, message=f"{message}, and the mirror has not kept it")
             return
         self._writer.restore(self._ref, ours, theirs)
         self._known = self._read(ours)
         self._tell(intact=False, message=f"{message}; ours was pushed again")
+
+    def _continues(self, theirs: _Known, ours: Revision) -> bool:
+        """True when another daemon of ours went on from our head: nothing that counted ceased to."""
+        if theirs.head is None or not self._mirror.contains(theirs.head, ours):
+            return False
+        return not theirs.chain.problems or set(theirs.chain.problems) <= set(self._read(ours).chain.problems)
 
     def _kept_head(self) -> Revision | None:
         """Our head as the home cluster keeps it."""

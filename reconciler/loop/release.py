@@ -34,6 +34,7 @@ from reconciler.model.state import (
     Promotion,
     ReleaseState,
     ReleaseStatus,
+    TargetState,
     pack,
     release_ref,
     unpack,
@@ -396,11 +397,19 @@ def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
 
 
 def _wake_targets(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> None:
-    """Wake every target that has not taken its directive over: also one that a crash kept from ever looking."""
+    """Wake every target that has not taken its directive over, also one that a crash kept from ever looking, and every
+    one whose state somebody emptied.
+    """
     for name, told in status.directives.items():
         row = facts.clusters.get(ClusterName(name))
-        if row is None or row.state is None or row.state.directive.sequence < told.sequence:
+        if row is None or row.state is None or _behind(row.state, told):
             world.wake_target(facts.key, ClusterName(name))
+
+
+def _behind(state: TargetState, told: Directive) -> bool:
+    """True when a target's state says less than every pass leaves in it."""
+    kept = {entry.version for entry in state.directive.versions} <= set(state.effective)
+    return state.directive.sequence < told.sequence or not kept or not state.status.conditions
 
 
 def _without(status: ReleaseStatus, *, words: bool) -> ReleaseStatus:

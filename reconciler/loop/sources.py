@@ -143,8 +143,10 @@ class Source:
         return self._take(self._revision(found), status)
 
     def _accepted(self, status: RepositoryStatus) -> Revision | None:
-        """The last revision that we accepted, as home or the ledger knows it."""
-        return Revision(status.revision) if status.revision else self._ledger.revision()
+        """The last revision that we accepted, as home, this process or the ledger knows it."""
+        if status.revision:
+            return Revision(status.revision)
+        return self.snapshot.revision if self.snapshot else self._ledger.revision()
 
     def _go_on(self, accepted: Revision | None, status: RepositoryStatus) -> None:
         """The trunk cannot be read: what was accepted stays in force, judged with the trust file of now.
@@ -166,7 +168,8 @@ class Source:
         shown = self.snapshot
         trust_changed = shown is not None and shown.trust is not self._trust.file
         again = trust_changed or (shown is not None and hold_over(shown.governed.values(), self._now()))
-        if shown is None or shown.revision != revision or again:
+        lost = status.revision != revision  # also when somebody deleted what we had written down
+        if shown is None or shown.revision != revision or again or lost:
             self._accept(revision, status, everything=again)
             return "moved"
         self._mark(status, synced=True, reason="Synced", message="")
@@ -213,10 +216,13 @@ class Source:
             self._trust = trust
 
     def _status(self) -> RepositoryStatus:
-        """What was accepted before: from the home cluster, or from the ledger where that is lost or empty."""
+        """What was accepted before: from the home cluster, or where that is lost from this process or the ledger."""
         stored = self._home.repository(self.repository)
         status = stored.value.status if stored else RepositoryStatus()
-        return status if status.revision else status.model_copy(update={"accepted": self._ledger.accepted()})
+        if status.accepted:
+            return status
+        known = self.snapshot.accepted() if self.snapshot else self._ledger.accepted()
+        return status.model_copy(update={"accepted": known})
 
     def _accept(self, revision: Revision, status: RepositoryStatus, *, everything: bool) -> None:
         """Publish the trunk at `revision`, once it is written down that we accepted it."""
