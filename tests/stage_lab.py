@@ -7,6 +7,7 @@ held, the daemon running.
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -184,6 +185,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, errors="replace",
         check=False, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import orjson
 from reconciler.demo.organisation import Organisation, make
 from reconciler.edges.kube.connect import Connection, open_kubeconfig
 from reconciler.edges.kube.states import States
-from reconciler.errors import Conflict, NotFound, ReconcilerError, Refused, Unreachable
+from reconciler.errors import Conflict, Misused, NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
 from reconciler.model.state import ReleaseState, ReleaseStatus, TargetState
 
@@ -162,13 +162,18 @@ class Stage:
 def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Callable[[str], None]) -> Iterator[Stage]:
     """Set the stage in a new folder; the caller closes it. With `kubeconfig` its contexts are the clusters."""
     organisation = make(folder, metrics="127.0.0.1:0", poll="2s")
-    log = (folder / "demo.log").open("wb")
-    servers = None
-    if kubeconfig is None:
-        servers = _serve(folder / "clusters", log, pace)
-        kubeconfig = folder / "clusters" / "kubeconfig"
-    shutil.copy(kubeconfig, organisation.kubeconfig)
-    connections = {name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in CLUSTERS}
+    with contextlib.ExitStack() as undo:
+        log = undo.enter_context((folder / "demo.log").open("wb"))
+        servers = None
+        if kubeconfig is None:
+            servers = _serve(folder / "clusters", log, pace)
+            undo.callback(servers.kill)
+            kubeconfig = folder / "clusters" / "kubeconfig"
+        _copy(kubeconfig, organisation.kubeconfig)
+        connections = {
+            name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in CLUSTERS
+        }
+        undo.pop_all()
     stage = Stage(organisation=organisation, connections=connections, progress=progress, log=log, servers=servers)
     try:
         for name in CLUSTERS:
@@ -177,6 +182,13 @@ def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Call
     except BaseException:
         stage.close()
         raise
+
+
+def _copy(kubeconfig: Path, to: Path) -> None:
+    try:
+        shutil.copy(kubeconfig, to)
+    except OSError as error:
+        raise Misused(f"the kubeconfig {kubeconfig} cannot be read: {error.strerror}") from None
 
 
 def _prepare(stage: Stage, cluster: str) -> None:

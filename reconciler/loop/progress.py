@@ -287,3 +287,9 @@ def _full(base: ReleaseStatus, stable: VersionRef | None, candidate: VersionRef 
     least = unpack(base.effective[stable.version]).spec.serving.replicas.min
     sizes = {name: directive.version(stable.version) for name, directive in base.directives.items()}
     return {name: max(least, entry.low if entry else 0) for name, entry in sizes.items()}
+
+
+def behind(state: TargetState, told: Directive) -> bool:
+    """True when a target's state says less than every pass with this directive leaves in it."""
+    kept = {entry.version for entry in state.directive.versions} <= set(state.effective)
+    return state.directive.sequence < told.sequence or not kept or not state.status.conditions

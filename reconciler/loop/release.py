@@ -34,7 +34,6 @@ from reconciler.model.state import (
     Promotion,
     ReleaseState,
     ReleaseStatus,
-    TargetState,
     pack,
     release_ref,
     unpack,
@@ -397,19 +396,11 @@ def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
 
 
 def _wake_targets(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> None:
-    """Wake every target that has not taken its directive over, also one that a crash kept from ever looking, and every
-    one whose state somebody emptied.
-    """
+    """Wake every target that has not taken its directive over, after a crash too, and those that were emptied."""
     for name, told in status.directives.items():
         row = facts.clusters.get(ClusterName(name))
-        if row is None or row.state is None or _behind(row.state, told):
+        if row is None or row.state is None or progress.behind(row.state, told):
             world.wake_target(facts.key, ClusterName(name))
-
-
-def _behind(state: TargetState, told: Directive) -> bool:
-    """True when a target's state says less than every pass leaves in it."""
-    kept = {entry.version for entry in state.directive.versions} <= set(state.effective)
-    return state.directive.sequence < told.sequence or not kept or not state.status.conditions
 
 
 def _without(status: ReleaseStatus, *, words: bool) -> ReleaseStatus:

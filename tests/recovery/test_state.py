@@ -1,4 +1,4 @@
-"""Somebody deletes or empties the state that the daemon keeps in clusters: nothing that serves is touched, all returns."""
+"""Somebody deletes or empties the state that the daemon keeps in clusters: no pod is touched, and all returns."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""What was accepted goes on while the trunk cannot be read, also after a restart; and nothing that is gone is deleted."""
+"""What was accepted goes on while the trunk cannot be read, also after a restart; what is gone deletes nothing."""
 
 import shutil
 from collections.abc import Iterator

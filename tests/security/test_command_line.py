@@ -1,6 +1,5 @@
 """Whatever somebody types, or names a file, the answer is a sentence and an exit code; never a traceback."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,8 @@ from stage_lab import run as run_process
 from reconciler.cli.app import run
 
 COMMANDS = (
-    ("run", "--config"), ("once", "--config"), ("plan", "--config"), ("status", "--config"), ("config", "check", "--config"),
+    ("run", "--config"), ("once", "--config"), ("plan", "--config"), ("status", "--config"),
+    ("config", "check", "--config"),
     ("validate",), ("validate", "--format"), ("sign", "--key"), ("statement",), ("verify",), ("verify", "--trust"),
     ("trust", "check"), ("trust", "show"), ("trust", "import"), ("schema",), ("policy", "test"),
     ("audit", "verify", "--repository-dir"), ("audit", "verify", "--trust"), ("install", "--context"),
@@ -46,7 +46,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     (folder / "folder.yaml").mkdir()
-    os.symlink("loop.yaml", folder / "loop.yaml")
+    (folder / "loop.yaml").symlink_to("loop.yaml")
     return folder
 
 

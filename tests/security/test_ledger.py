@@ -85,8 +85,8 @@ def test_offline_verify_of_a_copy_without_a_ledger_fails(acme, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "running"),
-    [("it is truncated", True), ("it is deleted", False), ("it is truncated", False), *((name, True) for name in DAMAGE),
-     ("one byte of the first record is changed", False)],
+    [("it is truncated", True), ("it is deleted", False), ("it is truncated", False),
+     *((name, True) for name in DAMAGE), ("one byte of the first record is changed", False)],
 )  # fmt: skip
 def test_seen_named_and_ours_pushed_again_when(acme, damage, running):
     acme.recorded()
