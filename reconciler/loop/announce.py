@@ -6,21 +6,18 @@ a crash tells the same or nothing.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from reconciler.loop.apart import WHOLE
+from reconciler.loop.approving import Consent
+from reconciler.loop.facts import Judged
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
+from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, short
 from reconciler.model.plan import Condition, condition
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
-
-if TYPE_CHECKING:
-    from reconciler.loop.approving import Consent
-    from reconciler.loop.release import Judged
-    from reconciler.loop.world import World
 
 NO_GATE = "NoGateClosed"
 _WARNINGS = frozenset({"Held", "Aborted"})
@@ -91,7 +88,7 @@ def _trouble(name: str, after: ReleaseStatus, seen: Fleeting | None) -> str:
 
 
 def records(
-    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", now: datetime
+    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: Judged, now: datetime
 ) -> tuple[OutboxEntry, ...]:
     """What the ledger is to be told about this step, oldest first."""
     rows = []
@@ -145,7 +142,7 @@ def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, afte
 
 
 def _entry(
-    kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", now: datetime, *,
+    kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: Judged, now: datetime, *,
     message: str,
 ) -> OutboxEntry:  # fmt: skip
     file, verification = judged.standing.file, judged.standing.verification
@@ -186,7 +183,7 @@ def _entry(
 
 
 def _removed(
-    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: "Judged", gone: list[str], now: datetime
+    key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: Judged, gone: list[str], now: datetime
 ) -> OutboxEntry:
     """The record of what ended: who signed it, who approved, and where nothing is left."""
     whole = judged.ending.whole
@@ -222,7 +219,7 @@ def _manifest(
     return ManifestFact(path=file.path, sha256=about.manifest)
 
 
-def _approvals(consent: "Consent", after: ReleaseStatus) -> dict[str, str]:
+def _approvals(consent: Consent, after: ReleaseStatus) -> dict[str, str]:
     """The files with the approvals that counted, under the closure that they are of."""
     if not consent.counted:
         return {}
@@ -238,7 +235,7 @@ def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:
     return {"promotion": promotion.to_data(), "effective": after.effective.get(promotion.version, "")}
 
 
-def announce(key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, world: "World") -> None:
+def announce(key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, world: World) -> None:
     """Tell people and programs what moved: log lines, Events, and a word to the ledger that there is something."""
     fresh = after.outbox[len(before.outbox) :]
     for entry in fresh:

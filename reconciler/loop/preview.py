@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
-from reconciler.loop.release import Judged, ReleaseFacts, conclude, gather, judge, steer, verify
+from reconciler.loop.facts import Judged, ReleaseFacts
+from reconciler.loop.release import conclude, gather, judge, steer, verify
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version

@@ -5,29 +5,25 @@ cluster, and says what happened. It is the one place where progress is written; 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from reconciler.edges.kube.states import Stored
 from reconciler.errors import Retry
 from reconciler.judge.question import Asked
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.announce import announce, conditions, records
-from reconciler.loop.approving import Consent, all_votes, consent_to_promote
-from reconciler.loop.progress import Fleeting
-from reconciler.loop.removing import Ending, ended, ending
-from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.approving import all_votes, consent_to_promote
+from reconciler.loop.facts import Judged, ReleaseFacts, Steered
+from reconciler.loop.removing import ended, ending
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
 from reconciler.loop.waiting import waiting, waived
 from reconciler.loop.world import World
-from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, Version
 from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
-from reconciler.model.release import Effective
 from reconciler.model.state import (
     Directive,
     Phase,
@@ -39,64 +35,10 @@ from reconciler.model.state import (
     unpack,
 )
 from reconciler.rollout.machine import advance
-from reconciler.rollout.situation import Advance, Wanted
+from reconciler.rollout.situation import Advance
 
 LEDGER_AGAIN = 1.0  # seconds until we look again whether the ledger has the last record of what ended
 WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseFacts:
-    """Everything one pass reads, at one moment: one snapshot, the release's status, and its targets."""
-
-    key: ReleaseKey
-    snapshot: Snapshot
-    status: ReleaseStatus
-    stored: Stored[ReleaseState] | None
-    clusters: Mapping[ClusterName, Fleeting]
-    commit: CommitFact | None
-    now: datetime
-
-    @property
-    def ended(self) -> bool:
-        """True for a release that left the trunk and runs nowhere: nothing is left to be held."""
-        here = any(row.state for row in self.clusters.values())
-        return self.key not in self.snapshot.releases and not self.status.directives and not here
-
-    @property
-    def running(self) -> Effective | None:
-        """The effective spec of what is stable."""
-        packed = self.status.effective.get(self.status.stable.version) if self.status.stable else None
-        return unpack(packed) if packed else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A standing with what policies and people said of it."""
-
-    standing: Standing
-    verdicts: tuple[PolicyVerdict, ...]
-    consent: Consent
-    ending: Ending
-    gates: tuple[Gate, ...]
-    notes: tuple[str, ...]
-    upstream: Upstream | None = None
-    look_at: datetime | None = None
-    """When a gate opens or closes by itself."""
-
-    @property
-    def open(self) -> bool:
-        """True when every gate is open."""
-        return all(gate.open for gate in self.gates)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steered:
-    """The machine's answer, what it was asked for, and that version's spec when it is a new one."""
-
-    advance: Advance
-    wanted: Wanted
-    new: Effective | None
 
 
 def reconcile_release(key: ReleaseKey, world: World) -> float | None:

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from loop_acme import FRAUD, NOW, Published, Repo, fleet
 
+from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.progress import Fleeting
-from reconciler.loop.release import Judged, ReleaseFacts, conclude, fold, steer, verify
+from reconciler.loop.release import conclude, fold, steer, verify
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.state import ReleaseStatus

@@ -6,7 +6,8 @@ import pytest
 from loop_acme import FRAUD, PROD, Published, Repo
 from loop_passes import Release
 
-from reconciler.loop.release import ReleaseFacts, _again, fold, verify
+from reconciler.loop.facts import ReleaseFacts
+from reconciler.loop.release import _again, fold, verify
 from reconciler.model.state import Phase, ReleaseStatus
 
 ENVIRONMENT = "environments/prod.yaml"

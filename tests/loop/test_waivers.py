@@ -9,7 +9,8 @@ from loop_exceptions import WAIVER, add_waiver
 
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.loop.bundle import shipped_policies
-from reconciler.loop.release import ReleaseFacts, judge, verify
+from reconciler.loop.facts import ReleaseFacts
+from reconciler.loop.release import judge, verify
 from reconciler.loop.standing import stand
 from reconciler.loop.waiting import waived
 from reconciler.model.policy import PolicyResult, PolicyVerdict

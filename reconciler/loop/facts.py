@@ -1,0 +1,77 @@
+"""What a release pass works with, stage by stage: the facts it reads, what they are worth, where it steers.
+
+Values only. `release` makes them, `announce` tells of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.edges.kube.states import Stored
+from reconciler.judge.upstream import Upstream
+from reconciler.loop.approving import Consent
+from reconciler.loop.progress import Fleeting
+from reconciler.loop.removing import Ending
+from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.standing import Standing
+from reconciler.model.facts import CommitFact
+from reconciler.model.ids import ClusterName, ReleaseKey
+from reconciler.model.plan import Gate
+from reconciler.model.policy import PolicyVerdict
+from reconciler.model.release import Effective
+from reconciler.model.state import ReleaseState, ReleaseStatus, unpack
+from reconciler.rollout.situation import Advance, Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFacts:
+    """Everything one pass reads, at one moment: one snapshot, the release's status, and its targets."""
+
+    key: ReleaseKey
+    snapshot: Snapshot
+    status: ReleaseStatus
+    stored: Stored[ReleaseState] | None
+    clusters: Mapping[ClusterName, Fleeting]
+    commit: CommitFact | None
+    now: datetime
+
+    @property
+    def ended(self) -> bool:
+        """True for a release that left the trunk and runs nowhere: nothing is left to be held."""
+        here = any(row.state for row in self.clusters.values())
+        return self.key not in self.snapshot.releases and not self.status.directives and not here
+
+    @property
+    def running(self) -> Effective | None:
+        """The effective spec of what is stable."""
+        packed = self.status.effective.get(self.status.stable.version) if self.status.stable else None
+        return unpack(packed) if packed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A standing with what policies and people said of it."""
+
+    standing: Standing
+    verdicts: tuple[PolicyVerdict, ...]
+    consent: Consent
+    ending: Ending
+    gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
+    upstream: Upstream | None = None
+    look_at: datetime | None = None
+    """When a gate opens or closes by itself."""
+
+    @property
+    def open(self) -> bool:
+        """True when every gate is open."""
+        return all(gate.open for gate in self.gates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """The machine's answer, what it was asked for, and that version's spec when it is a new one."""
+
+    advance: Advance
+    wanted: Wanted
+    new: Effective | None
