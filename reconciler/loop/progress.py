@@ -75,7 +75,8 @@ def returning(status: ReleaseStatus, standing: Standing) -> Promotion | None:
     """The recorded version that the trunk goes back to, when what it asks for was good here and its spec is still kept.
 
     The recorded version counts, whatever else changed since: its text need not resolve today. Going back to what is
-    stable already counts too while a candidate is in flight.
+    stable already counts too while a candidate is in flight; a candidate of the same text, which a runtime or an
+    environment made another version, is given up only when the text makes the stable one again.
     """
     known, stable = standing.known, status.stable
     if not isinstance(known, Known) or not standing.vouched or stable is None:
@@ -83,7 +84,12 @@ def returning(status: ReleaseStatus, standing: Standing) -> Promotion | None:
     promotion = known.promotion
     if promotion.version not in status.effective:
         return None
-    return promotion if promotion.version != stable.version or status.candidate else None
+    if promotion.version != stable.version:
+        return promotion
+    today = standing.resolved.effective.version if standing.resolved else None
+    candidate = status.candidate
+    given_up = candidate and (candidate.manifest != promotion.manifest or today == stable.version)
+    return promotion if given_up else None
 
 
 def wanted(status: ReleaseStatus, standing: Standing, *, gates_open: bool) -> tuple[Wanted | None, Effective | None]:

@@ -230,6 +230,29 @@ def test_going_back_to_what_is_stable_gives_a_candidate_in_flight_up_whatever_it
     assert release.told() == {old.version}
 
 
+def test_another_runtime_rolls_out_though_the_text_was_promoted_before():
+    release = running()
+    old = release.status.stable
+    release.repo.edit("runtimes/onnx-http.yaml", "port: 8080", "port: 8081", by="bo")
+    settled = release.settle()
+    assert (settled.phase, settled.stable.manifest, settled.candidate) == (Phase.PROMOTED, old.manifest, None)
+    assert settled.stable.version != old.version
+    assert release.told() == {settled.stable.version}
+
+
+def test_a_runtime_that_comes_back_gives_up_what_the_other_made_of_the_same_text():
+    release = running()
+    old = release.status.stable
+    release.repo.edit("runtimes/onnx-http.yaml", "port: 8080", "port: 8081", by="bo")
+    release.turn()
+    release.turn()
+    assert release.status.candidate
+    release.repo.edit("runtimes/onnx-http.yaml", "port: 8081", "port: 8080", by="bo")
+    release.denied = True
+    settled = release.settle()
+    assert (settled.stable.version, settled.candidate) == (old.version, None)
+
+
 # --- a lost state
 
 
