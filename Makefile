@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTROLPLANE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciler/controlplane
 
-.PHONY: help demo test coverage lint types layers format controlplane bench lock clean
+.PHONY: help demo test coverage seeds lint types layers format controlplane bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -30,6 +30,9 @@ test: $(VENV)/.dev ## Run the tests (with a real kube-apiserver where KUBEBUILDE
 coverage: $(VENV)/.dev ## Check that the rooms which decide are covered, every branch
 	$(BIN)/python -m pytest -q tests/plan tests/rollout tests/trust tests/digest --cov=reconciler.plan \
 		--cov=reconciler.rollout --cov=reconciler.trust --cov=reconciler.digest --cov-branch --cov-fail-under=100
+
+seeds: $(VENV)/.dev ## Play many random worlds (ARGS=--seeds=500)
+	$(BIN)/python -m pytest -q tests/world $(or $(ARGS),--seeds=100)
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .
