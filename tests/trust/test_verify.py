@@ -13,8 +13,14 @@ from reconciler.model.verification import Verification
 from reconciler.trust.keys import load_private_key
 from reconciler.trust.people import read_trust
 from reconciler.trust.sshsig import armour, sign
-from reconciler.trust.statement import ConfigStatement, RecordStatement, ReleaseStatement, TrustStatement
-from reconciler.trust.verify import verify, verify_record
+from reconciler.trust.statement import (
+    ConfigRemovalStatement,
+    ConfigStatement,
+    RecordStatement,
+    ReleaseStatement,
+    TrustStatement,
+)
+from reconciler.trust.verify import verify, verify_record, verify_role
 from reconciler.trust.wire import string, uint32
 
 REPOSITORY = "github.com/acme/models"
@@ -350,3 +356,21 @@ def test_a_forged_record_is_refused(fleet):
 def test_a_threshold_that_lets_anything_pass_does_not_exist(threshold):
     with pytest.raises(Misused, match="let anything pass"):
         Verification(threshold=threshold)
+
+
+HOLD_ENDS = ConfigRemovalStatement(repository=REPOSITORY, path="holds/incident.yaml", sha256="77" * 32)
+
+
+@pytest.mark.parametrize(
+    ("who", "role", "sentence"),
+    [
+        ("bo", "platform", ""),
+        ("ada", "platform", "who has not the role platform"),
+        ("bo-old", "platform", "expired"),
+        ("stranger", "platform", "belongs to nobody in the trust file"),
+    ],
+)
+def test_the_end_of_a_hold_is_signed_by_the_role_that_it_names(fleet, who, role, sentence):
+    found = verify_role(HOLD_ENDS, fleet.sign(who, statement=HOLD_ENDS), fleet.trust, role=role, at=NOW)
+    assert found.verified is (not sentence)
+    assert sentence in found.sentence
