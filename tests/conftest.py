@@ -12,12 +12,18 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_server import ApiServer, Kubeconfig
+
+# No deadlines: a shared machine is slow at times. CI plays the same examples every time; new ones are found elsewhere.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 SCRIPTS = Path(__file__).parent / "controlplane"
