@@ -1,21 +1,20 @@
 """What a merge would do: the same passes as the daemon's, up to where they would write. Writes nothing anywhere."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
 from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.release import conclude, gather, judge, steer, verify
 from reconciler.loop.snapshot import Snapshot
+from reconciler.loop.target import look
 from reconciler.loop.world import World
-from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version
+from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey
 from reconciler.model.plan import Gate, Plan
 from reconciler.model.state import Apply, ReleaseStatus, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
 from reconciler.plan.explain import Preview
 from reconciler.plan.order import order
-from reconciler.plan.seen import SeenTarget
 
 
 def previews(world: World, snapshot: Snapshot) -> Iterator[Preview]:
@@ -67,23 +66,8 @@ def _plan(key: TargetKey, status: ReleaseStatus, world: World) -> Plan:
     cluster = world.fleet.cluster(key)
     cluster.check_ready()
     directive = status.directives[key.cluster]
-    packed = {Version(entry.version): status.effective[entry.version] for entry in directive.versions}
-    effective = {version: world.unpack(text) for version, text in packed.items()}
-    wanted = world.rendering(key.release, directive, effective)
-    seen = SeenTarget(
-        key=key,
-        home=world.home_uid,
-        taken_over=world.taken_over,
-        directive=directive,
-        effective=effective,
-        packed=packed,
-        state=cluster.target(key.release),
-        live={},
-        pods={},
-        now=world.now(),
-    )
-    refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
-    seen = replace(seen, live=cluster.live(refs))
+    packed = {str(entry.version): status.effective[entry.version] for entry in directive.versions}
+    seen, wanted = look(key, directive, packed, cluster.target(key.release), cluster, world)
     changes = compare(wanted, seen)
     if directive.apply is Apply.REMOVE:  # it takes two passes and a budget, and this is what they come to
         return Plan(key=key, revision=directive.revision, changes=order(changes))

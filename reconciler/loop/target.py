@@ -5,6 +5,7 @@ progress. It needs neither Git nor the home cluster: directive and effective spe
 drift is repaired while everything else is down.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +14,7 @@ from reconciler.errors import ReconcilerError, Retry, Stalled
 from reconciler.loop.fleet import ClusterHandle
 from reconciler.loop.world import World
 from reconciler.model.facts import LiveObject, PodFact
-from reconciler.model.ids import TargetKey, Version
+from reconciler.model.ids import TargetKey, Version, short
 from reconciler.model.objects import LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
 from reconciler.model.state import Apply, Directive, TargetState
@@ -56,6 +57,15 @@ def observe(key: TargetKey, state: TargetState | None, cluster: ClusterHandle, w
     directive, packed = _directive(key, state, world)
     if directive is None or (state is None and directive.apply is Apply.REMOVE):
         return None
+    seen, wanted = look(key, directive, packed, state, cluster, world)
+    return replace(seen, pods=_explain(seen, wanted, cluster))
+
+
+def look(
+    key: TargetKey, directive: Directive, packed: Mapping[str, str], state: TargetState | None, cluster: ClusterHandle,
+    world: World,
+) -> tuple[SeenTarget, Rendering]:  # fmt: skip
+    """One target as it is now, and what a directive makes of it; previews ask with a directive that nobody was told."""
     effective = {Version(version): world.unpack(text) for version, text in packed.items()}
     seen = SeenTarget(
         key=key,
@@ -71,8 +81,7 @@ def observe(key: TargetKey, state: TargetState | None, cluster: ClusterHandle, w
     )
     wanted = world.rendering(key.release, directive, effective)
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
-    seen = replace(seen, live=cluster.live(refs))
-    return replace(seen, pods=_explain(seen, wanted, cluster))
+    return replace(seen, live=cluster.live(refs)), wanted
 
 
 def _directive(key: TargetKey, state: TargetState | None, world: World) -> tuple[Directive | None, dict[str, str]]:
@@ -96,7 +105,7 @@ def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dic
     pods: dict[Version, tuple[PodFact, ...]] = {}
     for version, row in health.items():
         if not row.healthy and (row.failed or not patient):
-            labels = {LABEL_STATE: seen.owner, LABEL_VERSION: version.removeprefix("sha256:")[:10]}
+            labels = {LABEL_STATE: seen.owner, LABEL_VERSION: short(version)}
             namespace = seen.effective[Version(version)].spec.targets.namespace
             pods[Version(version)] = cluster.explain(namespace, labels)
     return pods
