@@ -10,6 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,6 +29,7 @@ _PEM_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _PEM_END = b"-----END OPENSSH PRIVATE KEY-----"
 _PRIVATE_MAGIC = b"openssh-key-v1\0"
 _ED25519_BYTES = 32
+_KEPT = 1024  # keys that are read once: a few people sign everything
 _UNCOMPRESSED = 4  # the first byte of an elliptic curve point written in full
 
 Verify = Callable[[bytes, bytes, str], None]
@@ -71,6 +73,7 @@ class PublicKey:
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
 
 
+@lru_cache(maxsize=_KEPT)
 def fingerprint(blob: bytes) -> str:
     """`SHA256:…` of a key blob, as ssh-keygen prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
@@ -110,6 +113,7 @@ def _parse_line(line: str) -> PublicKey:
     return key
 
 
+@lru_cache(maxsize=_KEPT)
 def parse_blob(blob: bytes) -> PublicKey:
     """The key of a raw key blob; raises WireError with a phrase that says why not."""
     reader = Reader(blob)

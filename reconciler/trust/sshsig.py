@@ -4,7 +4,8 @@ Not a judgement: whose key it is and what that person may do is decided in `peop
 https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.sshsig. Rules: version 1, reserved empty, SHA-256 or
 SHA-512, exactly the namespace asked for, user presence for hardware tokens, no trailing bytes at any level; a file
 holds armoured blocks and empty lines and nothing else (lines end with LF or CRLF). Reading and checking never raise:
-what is wrong becomes `Unreadable` or a `Check` that is not VALID.
+what is wrong becomes `Unreadable` or a `Check` that is not VALID. A check depends on its arguments alone, so what it
+found is kept: every pass asks again, and the mathematics is most of its cost.
 """
 
 import base64
@@ -12,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from reconciler.errors import Misused
@@ -26,6 +28,7 @@ MAX_BLOCK = 16 * 1024  # characters of base64 in one block; RSA with 16384 bits 
 MAX_NAME = 255  # characters of a namespace
 GIT_NAMESPACE = "git"  # what git signs commits in
 
+_KEPT = 1 << 14  # checks that are kept; some 1 KiB each
 _MAGIC = b"SSHSIG"
 _VERSION = 1
 _LINE = 70  # characters per line, as ssh-keygen writes them
@@ -148,6 +151,7 @@ def _read_envelope(block: int, reader: Reader) -> Signature:
     )
 
 
+@lru_cache(maxsize=_KEPT)
 def check(signature: Signature, *, message: bytes, namespace: str) -> Check:
     """Whether `signature` was made by its key over `message` in `namespace`. Only VALID proves anything."""
     if signature.namespace != namespace:

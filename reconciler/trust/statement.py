@@ -29,7 +29,8 @@ Rule = Callable[[Any], str]
 def _text(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE:
         raise ValueError(f"must be a text of 1 to {MAX_VALUE} characters")
-    if value != value.strip() or any(unicodedata.category(character) in _FORBIDDEN for character in value):
+    plain = value.isascii() and value.isprintable()  # nearly all are: nothing forbidden is among these
+    if value != value.strip() or not (plain or _FORBIDDEN.isdisjoint(map(unicodedata.category, value))):
         raise ValueError("must be one line without control characters and without spaces around it")
     return value
 
@@ -76,9 +77,10 @@ class Statement:
     kind: ClassVar[str]
     about: ClassVar[str]
     repository: str = _line("repository", _text)
+    _bytes: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.text()
+        object.__setattr__(self, "_bytes", self._rendered())
 
     @property
     def namespace(self) -> str:
@@ -92,8 +94,13 @@ class Statement:
 
     def text(self) -> bytes:
         """The exact bytes that are signed: a first line, `key: value` lines, a last newline; UTF-8."""
+        return self._bytes
+
+    def _rendered(self) -> bytes:
         lines = [f"reconciler-{self.kind}-v1"]
         for one in dataclasses.fields(self):
+            if not one.metadata:
+                continue
             key, rule = one.metadata["key"], one.metadata["rule"]
             try:
                 lines.append(f"{key}: {rule(getattr(self, one.name))}")
