@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from reconciler.digest import sha256_of
 from reconciler.documents.schema import Loaded
 from reconciler.documents.words import FieldPath, field_name
@@ -64,11 +62,6 @@ class Question:
         """sha256 of all that the verdict depends on: equal digests have equal verdicts."""
         data = [self.name, self.source, self.policy, self.operation, dict(self.variables), dict(self.places)]
         return sha256_of(canonical(data))
-
-    @property
-    def size(self) -> int:
-        """Bytes of what the policy sees, as JSON."""
-        return len(orjson.dumps(dict(self.variables)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,10 @@ The world holds no decision. What passes share is replaced by one assignment (sn
 caches, ledger); the caches here are by content, so losing them costs time only.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from reconciler.edges.cel.engine import CelEngine
 from reconciler.edges.kube.events import emit
@@ -19,6 +17,7 @@ from reconciler.judge.question import LoadedPolicy, Question
 from reconciler.loop.backoff import Backoff
 from reconciler.loop.fleet import Fleet
 from reconciler.loop.home import Home
+from reconciler.loop.kept import Kept
 from reconciler.loop.leader import Leader
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.progress import Fleeting, restored
@@ -26,55 +25,20 @@ from reconciler.loop.queue import WorkQueue
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.telemetry import Telemetry
+from reconciler.loop.verdicts import Verdicts
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey, Version
 from reconciler.model.objects import ObjectRef, Rendering
-from reconciler.model.policy import PolicyResult, PolicyVerdict
+from reconciler.model.policy import PolicyVerdict
 from reconciler.model.record import OutboxEntry
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, ReleaseState, ReleaseStatus, unpack
 from reconciler.render.target import render
 
 Key = ReleaseKey | TargetKey
-K = TypeVar("K")
-V = TypeVar("V")
 
 _RENDERINGS = 20_000  # one per target and directive; a rendering is some 10 KiB
-_VERDICTS = 100_000
 _UNPACKED = 20_000
-_ERRORS_KEPT = timedelta(minutes=1)
-
-
-class Kept(Generic[K, V]):
-    """A bounded cache by content: the oldest entry goes. Thread-safe; two threads may both make a value."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._rows: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        """The value of `key`, made if it is not kept."""
-        with self._lock:
-            if key in self._rows:
-                self._rows.move_to_end(key)
-                return self._rows[key]
-        value = make()
-        self.put(key, value)
-        return value
-
-    def peek(self, key: K) -> V | None:
-        """The value of `key`, or None when it is not kept."""
-        with self._lock:
-            return self._rows.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        """Keep a value."""
-        with self._lock:
-            self._rows[key] = value
-            self._rows.move_to_end(key)
-            while len(self._rows) > self._limit:
-                self._rows.popitem(last=False)
 
 
 class World:
@@ -105,9 +69,8 @@ class World:
         self.taken_over = taken_over
         self.sources: dict[RepositoryName, Source] = {}
         self.ledgers: dict[RepositoryName, Ledger] = {}
-        self._engine = engine
         self._renderings: Kept[tuple[Any, ...], Rendering] = Kept(_RENDERINGS)
-        self._verdicts: Kept[str, tuple[PolicyVerdict, datetime]] = Kept(_VERDICTS)
+        self._verdicts = Verdicts(engine, telemetry, now)
         self.backoff = Backoff()
         self._troubles: dict[Key, str] = {}
         self._written: dict[ReleaseKey, datetime] = {}
@@ -183,25 +146,8 @@ class World:
         )
 
     def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:
-        """One verdict per question; a question whose every input is known is not asked again.
-
-        An error may be the engine's rather than the policy's: it is asked again after a minute, and until then a policy
-        that overruns its limits costs nobody time.
-        """
-        known: dict[str, PolicyVerdict] = {}
-        digests = [question.digest for question in questions]
-        for digest in digests:
-            row = self._verdicts.peek(digest)
-            if row and (row[0].result is not PolicyResult.ERROR or self.now() - row[1] < _ERRORS_KEPT):
-                known[digest] = row[0]
-        missing = [row for row in zip(digests, questions, strict=True) if row[0] not in known]
-        answers = self._engine.ask([question for _, question in missing]) if missing else []
-        for (digest, _), verdict in zip(missing, answers, strict=True):
-            known[digest] = verdict
-            self._verdicts.put(digest, (verdict, self.now()))
-        self.telemetry.count("reconciler_policy_questions_total", "engine", by=len(missing))
-        self.telemetry.count("reconciler_policy_questions_total", "cache", by=len(questions) - len(missing))
-        return tuple(known[digest] for digest in digests)
+        """One verdict per question; a question whose every input is known is not asked again."""
+        return self._verdicts.ask(questions)
 
     def has_record(self, repository: RepositoryName, entry: OutboxEntry) -> bool:
         """True when the ledger has pushed this record."""

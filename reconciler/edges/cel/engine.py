@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
+
 from reconciler.documents.words import FieldPath, field_name
 from reconciler.edges.cel.limits import Limits
 from reconciler.edges.cel.process import Lost, WorkerProcess
@@ -64,8 +66,9 @@ class CelEngine:
         specs: dict[str, dict[str, Any]] = {}
         answers: list[Answer | None] = [None] * len(questions)
         jobs: list[tuple[int, dict[str, Any]]] = []
+        inspector = _Inspector(self._limits)
         for index, question in enumerate(questions):
-            refusal = _refusal(question, self._limits)
+            refusal = inspector.refusal(question)
             if refusal:
                 answers[index] = _fault("spec", refusal)
                 continue
@@ -149,11 +152,34 @@ def _answer(reply: dict[str, Any] | str) -> Answer:
         return _fault("spec", "could not be evaluated: the worker's answer is not one")
 
 
-def _refusal(question: Question, limits: Limits) -> str:
-    """Why a question is not asked; empty when it may be. Nothing is cut short: half a list would be another truth."""
-    if question.size > limits.input:
-        return f"what it would see is {question.size} bytes; {limits.input} are allowed"
-    stack: list[Any] = [dict(question.variables)]
+class _Inspector:
+    """Whether questions may be asked. Nothing is cut short: half a list would be another truth.
+
+    The questions of one decision see the same values, so each value is looked at once. It lives as long as they do.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._seen: dict[int, tuple[int, str]] = {}
+
+    def refusal(self, question: Question) -> str:
+        """Why a question is not asked; empty when it may be."""
+        found = [self._look(value) for value in question.variables.values()]
+        size = sum(size for size, _ in found)
+        if size > self._limits.input:
+            return f"what it would see is {size} bytes; {self._limits.input} are allowed"
+        return next((reason for _, reason in found if reason), "")
+
+    def _look(self, value: Any) -> tuple[int, str]:
+        if id(value) not in self._seen:
+            size = len(orjson.dumps(value))
+            self._seen[id(value)] = size, _flaw(value, self._limits) if size <= self._limits.input else ""
+        return self._seen[id(value)]
+
+
+def _flaw(value: Any, limits: Limits) -> str:
+    """What is wrong with a value, whatever its size; empty when nothing is."""
+    stack: list[Any] = [value]
     while stack:
         value = stack.pop()
         if isinstance(value, str) and "\x00" in value:
