@@ -42,6 +42,8 @@ class _Known:
     head: Revision | None = None
     chain: Chain = field(default_factory=lambda: Chain(links=(), problems=()))
     identities: frozenset[str] = frozenset()
+    written: dict[str, str] = field(default_factory=dict)
+    """By state name the resource version whose whole outbox it has: ten thousand need not be looked at every time."""
 
 
 class Ledger:
@@ -249,11 +251,19 @@ class Ledger:
 
     def pending(self) -> list[OutboxEntry]:
         """What the state objects have and the ledger has not, oldest first."""
+        known = self._known
         stored = self._home.repository(self.repository)
         entries = list(stored.value.status.outbox) if stored else []
-        for row in self._home.releases().values():
-            if row.value.release.repository == self.repository:
-                entries += row.value.status.outbox
+        for name, row in self._home.releases().items():
+            outbox = row.value.status.outbox
+            if not outbox or row.value.release.repository != self.repository:
+                continue
+            if known.written.get(name) == row.resource_version:
+                continue
+            if all(self.has(entry) for entry in outbox):
+                known.written[name] = row.resource_version
+            else:
+                entries += outbox
         fresh = {identity(entry.record): entry for entry in entries if not self.has(entry)}
         return sorted(fresh.values(), key=lambda entry: entry.record.time)  # stable: one release's order stays
 
@@ -344,6 +354,7 @@ class Ledger:
             head=commit,
             chain=Chain(links=(*known.chain.links, *links), problems=known.chain.problems),
             identities=known.identities | {identity(link.record) for link in links},
+            written=known.written,
         )
         self._tell(intact=True, message="")
         self._log.info("ledger pushed", repository=self.repository, commit=short(commit), records=count)

@@ -45,7 +45,8 @@ def status_file(state: ReleaseState, record: int) -> bytes:
 
 def readme(repository: str, states: Sequence[ReleaseState], recent: Sequence[Record]) -> bytes:
     """The page a person sees on the forge: what needs somebody, and what happened last."""
-    counts = Counter(_word(state) for state in states)
+    words = [_word(state) for state in states]
+    counts = Counter(words)
     summary = ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no releases"
     lines = [
         f"# Ledger of {escape(repository)}",
@@ -55,7 +56,7 @@ def readme(repository: str, states: Sequence[ReleaseState], recent: Sequence[Rec
         f"**{len(states)} releases: {summary}.**",
         "",
     ]
-    trouble = [state for state in states if _word(state) != "Promoted"]
+    trouble = [state for state, word in zip(states, words, strict=True) if word != "Promoted"]
     if trouble:
         lines += ["| release | model | phase | why |", "|---|---|---|---|"]
         lines += [_row(state) for state in sorted(trouble, key=status_path)[:_MOST_ROWS]]

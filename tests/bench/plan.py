@@ -32,7 +32,7 @@ class Bed:
     def __init__(self, count: int) -> None:
         pair = generate_key("bo")
         self.key = load_private_key(pair.private)
-        self.trust = _trust(pair.public)
+        self.trust = trust_of(pair.public)
         self.blobs: dict[BlobId, bytes] = {}
         self.files: dict[str, BlobId] = {}
         for path in sorted(SAMPLE.rglob("*.yaml")):
@@ -71,7 +71,8 @@ class Bed:
             stand(key, publication.snapshot, (), first_seen=NOW, now=NOW)
 
 
-def _trust(public: str) -> Any:
+def trust_of(public: str) -> Any:
+    """One person who may do everything; the same key is the daemon's where it signs records."""
     text = f"""
 apiVersion: reconciler.dev/v1alpha1
 kind: Trust
