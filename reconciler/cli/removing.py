@@ -62,15 +62,14 @@ def _remove_release(
     from reconciler.loop.apart import WHOLE, removal_path
     from reconciler.loop.removing import removal_statement
 
-    found = next((path for path, one in _releases(checkout, root) if _is(one, env, name)), None)
+    found = next(_texts(checkout, root, env, name), None)
     if found is None:
-        raise NotFound(f"there is no release {env}/{name} in {root}")
-    statement = removal_statement(
-        _key_of(repository, env, name), cluster or WHOLE, sha256_of(read_document(root, found))
-    )
+        raise NotFound(f"there is no release {env}/{name} in {root}, and was none in the last {_REVISIONS} commits")
+    path, data = found
+    statement = removal_statement(_key_of(repository, env, name), cluster or WHOLE, sha256_of(data))
     written = removal_path(env, name, cluster or WHOLE)
     fingerprint = _sign(checkout, root / written, statement, key)
-    taken = [written] if cluster else [written, *_take_away(root, found)]
+    taken = [written] if cluster else [written, *_take_away(root, path)]
     where = f" on {cluster}" if cluster else ""
     return (
         f"signed the end of {env}/{name}{where} with {fingerprint}: commit {', '.join(taken)}; "
@@ -163,7 +162,7 @@ def removal_subject(desk: Desk, path: str) -> Subject:
     if governed is None:
         raise Refused(f"nobody can say yes or no to {path}: environment {env} is not in force")
     signature = read_document(desk.root, path)
-    for data in _texts(desk, env, name):
+    for _, data in _texts(desk.checkout, desk.root, env, name):
         statement = removal_statement(key, cluster, sha256_of(data))
         found = verify(
             statement, signature, desk.trust, verb="remove", environment=env, first_seen=desk.now, now=desk.now
@@ -176,24 +175,23 @@ def removal_subject(desk: Desk, path: str) -> Subject:
     raise Refused(f"{path} is no removal of a text of {env}/{name} in the last {_REVISIONS} commits")
 
 
-def _texts(desk: Desk, env: str, name: str) -> Iterator[bytes]:
-    """The texts that the release had, the newest first: in the work tree, then commit by commit."""
+def _texts(checkout: "Checkout", root: Path, env: str, name: str) -> Iterator[tuple[str, bytes]]:
+    """Path and text of the release, the newest first: in the work tree, then commit by commit."""
     from reconciler.cli.tree import watched_path
     from reconciler.edges.git.checkout import history
 
-    key = _key_of(desk.trust.spec.repository, env, name)
-    here = desk.snapshot.releases.get(key)
-    if here:
-        yield read_document(desk.root, here.path)
+    for path, loaded in _releases(checkout, root):
+        if _is(loaded, env, name):
+            yield path, read_document(root, path)
     seen: set[bytes] = set()
-    with history(desk.checkout.top) as opened:
+    with history(checkout.top) as opened:
         for back in range(_REVISIONS):
             try:
                 revision = opened.resolve(f"HEAD~{back}")
-                contents, _ = opened.read(revision, watched_path(desk.checkout), suffixes=(".yaml", ".yml"))
+                contents, _ = opened.read(revision, watched_path(checkout), suffixes=(".yaml", ".yml"))
             except NotFound:
                 return
             for path, loaded in _parsed(contents):
                 if _is(loaded, env, name) and contents[path] not in seen:
                     seen.add(contents[path])
-                    yield contents[path]
+                    yield path, contents[path]

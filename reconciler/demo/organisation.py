@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.cli.approving import CONFIG_TRUST
 from reconciler.cli.signing import CONFIG_REPOSITORY, sign_file
 from reconciler.documents.schema import is_document_path, parse
 from reconciler.edges.git import Actor
@@ -175,5 +176,6 @@ def _make_repository(work: Path, origin: Path, repository: str) -> Checkout:
     checkout.set_config("branch.main.remote", "origin")
     checkout.set_config("branch.main.merge", "refs/heads/main")
     checkout.set_config(CONFIG_REPOSITORY, repository)
+    checkout.set_config(CONFIG_TRUST, str((work.parent / "trust.yaml").resolve()))
     checkout.set_config("user.signingkey", str((work.parent / "keys" / "bo").resolve()))
     return checkout

@@ -81,11 +81,17 @@ class Stage:
                 self.servers.wait()
         self.log.close()
 
-    def command(self, *arguments: str) -> str:
+    def types(self, who: str, *arguments: str) -> str:
+        """One command as somebody types it in their clone, signing with their key; see `command`."""
+        key, clone = self.organisation.person(who).key, self.organisation.checkout.top
+        return self.command(*arguments, "--key", str(key), folder=clone)
+
+    def command(self, *arguments: str, folder: Path | None = None) -> str:
         """Run one command as a user would; returns what it printed. Raises Refused when it does not end with 0."""
         done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, check=False, timeout=120
-        )
+            [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, check=False, timeout=120,
+            cwd=folder,
+        )  # fmt: skip
         if done.returncode:
             raise Refused(
                 f"reconciler {arguments[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}"

@@ -1,4 +1,4 @@
-"""The story that the demo tells: nine steps, each with what people do and what is checked afterwards.
+"""The story that the demo tells: eleven steps, each with what people do and what is checked afterwards.
 
 Every check looks at the clusters or at Git, never at what the daemon says of itself alone. The same story is a test on
 the embedded clusters and on real ones.
@@ -18,6 +18,7 @@ from reconciler.model.state import Phase
 
 PROD = "releases/prod/fraud-detector.yaml"
 STAGING = "releases/staging/fraud-detector.yaml"
+CHURN = "releases/staging/churn-scorer.yaml"
 ENVIRONMENT = "environments/prod.yaml"
 _NAMESPACE = "fraud"
 _FREEZE = """\
@@ -25,6 +26,7 @@ _FREEZE = """\
     timeZone: Europe/Berlin
     deny: [{{cron: "0 0 {day} {month} *", duration: 3d, reason: stock-taking}}]
 """
+_APPROVALS = "  approvals: {rules: [{role: risk, count: 1}]}\n"
 _MERGE = "application/merge-patch+json"
 
 
@@ -74,9 +76,9 @@ def pods(stage: Stage, cluster: str, namespace: str = _NAMESPACE) -> list[dict[s
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
-def held(stage: Stage, environment: str, kind: str) -> str:
+def held(stage: Stage, environment: str, kind: str, name: str = "fraud-detector") -> str:
     """The sentence of the closed gate of this kind; empty while there is none."""
-    gates = stage.status(environment, "fraud-detector").gates
+    gates = stage.status(environment, name).gates
     return next((gate.message for gate in gates if gate.kind == kind), "")
 
 
@@ -187,6 +189,42 @@ def restart(stage: Stage) -> str:
     return f"kill -9 in phase {phase}; the new daemon finished the rollout ({seconds:.1f} s)"
 
 
+def approval(stage: Stage) -> str:
+    """Production asks for a yes of risk: a signed change waits for it, and the signer cannot give it."""
+    people = stage.organisation
+    file = people.checkout.top / ENVIRONMENT
+    file.write_text(file.read_text() + _APPROVALS)
+    people.sign(ENVIRONMENT, people.person("bo"))
+    people.commit("Ask risk before production", people.person("bo"))
+    edit(stage, PROD, version="1.7.0", auc=0.963, who="bo", message="Promote fraud-detector 1.7.0 to prod")
+    stage.wait("the change waits for its approval", lambda: bool(held(stage, "prod", "Approval")))
+    sentence = held(stage, "prod", "Approval")
+    if not runs(stage, "1.6.0"):
+        raise Refused("a change was released without its approval")
+    stage.types("cy", "approve", PROD)
+    people.commit("Approve fraud-detector 1.7.0", people.person("cy"))
+    seconds = stage.wait("1.7.0 serves in production", lambda: serves(stage, "1.7.0"), telling="prod/fraud-detector")
+    return f"Held: {sentence}. Cy signed an approval, and 1.7.0 went out ({seconds:.1f} s)"
+
+
+def removal(stage: Stage) -> str:
+    """A file that is deleted ends nothing; a removal that is signed does."""
+    people = stage.organisation
+    for path in (CHURN, f"{CHURN}.sig"):
+        (people.checkout.top / path).unlink()
+    people.commit("Delete churn-scorer", people.person("ada"))
+    stage.wait("the deletion is held", lambda: bool(held(stage, "staging", "Removal", "churn-scorer")))
+    if not pods(stage, CLUSTERS[0], "churn-staging"):
+        raise Refused("a deleted file ended a release")
+    stage.types("bo", "remove", "churn-scorer", "--env", "staging")
+    people.commit("End churn-scorer in staging", people.person("bo"))
+    seconds = stage.wait("churn-scorer has ended", lambda: ("staging", "churn-scorer") not in stage.statuses())
+    left = stage.ask(CLUSTERS[0], "GET", "/apis/apps/v1/namespaces/churn-staging/deployments")["items"]
+    if left:
+        raise Refused("something of an ended release is left")
+    return f"Deleting the file ended nothing; once Bo had signed the removal, all of it was deleted ({seconds:.1f} s)"
+
+
 def rebuild(stage: Stage) -> str:
     """Everything but Git and the running targets is lost: the disk, and the release state on the home cluster."""
     stage.stop_daemon()
@@ -195,7 +233,7 @@ def rebuild(stage: Stage) -> str:
     for kind in ("releasestates", "repositorystates"):
         stage.ask(CLUSTERS[0], "DELETE", f"/apis/reconciler.dev/v1alpha1/namespaces/reconciler-system/{kind}")
     stage.start_daemon()
-    seconds = stage.wait("1.6.0 is known as stable again", lambda: serves(stage, "1.6.0"))
+    seconds = stage.wait("1.7.0 is known as stable again", lambda: serves(stage, "1.7.0"))
     if _uids(stage) != before:
         raise Refused("rebuilding the state touched running pods")
     history = ", ".join(row.model_version for row in stage.status("prod", "fraud-detector").history[:3])
@@ -220,5 +258,7 @@ STORY: tuple[Step, ...] = (
     Step(title="Revert", words="1.5.1 goes out, and is reverted in Git.", play=revert),
     Step(title="Freeze", words="Bo freezes production, and then merges 1.4.2.", play=freeze),
     Step(title="Crash", words="The daemon is killed in the middle of a rollout.", play=restart),
+    Step(title="Approval", words="Production asks for risk's yes, and Bo merges 1.7.0.", play=approval),
+    Step(title="Removal", words="Ada deletes churn-scorer's file; later Bo signs its removal.", play=removal),
     Step(title="Start again with nothing", words="The daemon's disk and its state objects are deleted.", play=rebuild),
 )

@@ -53,6 +53,16 @@ def test_a_removal_is_approved_by_its_file_before_and_after_it_is_committed(clon
     assert (world.root / "approvals/prod/fraud/cy.sig").exists()
 
 
+def test_a_release_whose_file_was_deleted_before_is_ended_by_its_last_text(clone, world):
+    for name in (FILE, f"{FILE}.sig"):
+        (world.root / name).unlink()
+    world.checkout.commit("delete fraud", ADA)
+    said = clone("remove", "fraud", "--env", "prod", who="dee")
+    assert (said.code, said.err) == (0, "")
+    assert f"commit {REMOVAL};" in said.out
+    assert clone("approve", REMOVAL, who="cy").code == 0
+
+
 def test_of_one_cluster_the_file_stays(clone, world):
     said = clone("remove", "fraud", "--env", "prod", "--cluster", "eu-1", who="dee")
     assert "signed the end of prod/fraud on eu-1" in said.out
