@@ -5,6 +5,7 @@ made from the files around FILE alone, which needs no daemon, no cluster and no 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +54,8 @@ def evaluate(
     else:
         decision = _from_daemon(where, path, revision, config)
     with CelEngine() as engine:
-        rows = _traces(decision, engine)
+        rows, notes = _waived(decision, _traces(decision, engine))
+    decision = replace(decision, notes=(*decision.notes, *notes))
     if output is Form.JSON:
         print_json(_data(decision, rows))
     else:
@@ -155,6 +157,12 @@ def _traces(decision: "Decision", engine: "CelEngine") -> list["PolicyTrace"]:
     return [*rows, *(PolicyTrace(verdict=verdict) for verdict in (*asked.skipped, *asked.unmatched))]
 
 
+def _waived(decision: "Decision", rows: Sequence["PolicyTrace"]) -> tuple[list["PolicyTrace"], tuple[str, ...]]:
+    """The traces with the verdicts that count, and why a waiver does not."""
+    found = decision.waive([row.verdict for row in rows])
+    return [replace(row, verdict=said) for row, said in zip(rows, found.verdicts, strict=True)], found.notes
+
+
 def _data(decision: "Decision", rows: Sequence["PolicyTrace"]) -> dict[str, Any]:
     return {
         "release": decision.release,
@@ -185,7 +193,8 @@ def _policy(row: "PolicyTrace") -> list[str]:
     said = row.verdict
     message = f": {said.message}" if said.message else ""
     lines = [f"{_MARKS[said.result]} {said.result.value} {said.name} ({said.source}){message}"]
-    for rule in row.rules if said.result != "skip" else ():
+    reached = any(rule.result != "skip" for rule in row.rules)
+    for rule in row.rules if reached else ():
         lines.append(f"    {_MARKS[rule.result]} rule {rule.rule} at {rule.place}: {rule.expression}")
         lines += [f"        {name} = {_short(value)}" for name, value in rule.values.items()]
     return lines

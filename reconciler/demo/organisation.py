@@ -15,6 +15,7 @@ from reconciler.edges.git import Actor
 from reconciler.edges.git.checkout import Checkout
 from reconciler.errors import Refused
 from reconciler.loop.bundle import bundled
+from reconciler.loop.statements import SIGNED
 from reconciler.trust.keys import generate_key
 
 REPOSITORY = "github.com/acme/models"
@@ -37,7 +38,7 @@ spec:
     - {{role: science, may: [release], environments: [dev, staging]}}
     - {{role: platform, may: [release, remove], environments: ["*"]}}
     - {{role: platform, may: [configure], paths: ["clusters/**", "environments/**", "runtimes/**", "policies/**"]}}
-    - {{role: risk, may: [approve, waive, clear], environments: [prod]}}
+    - {{role: risk, may: [approve, waive, clear], environments: [staging, prod]}}
     - {{role: owner, may: [trust, trunk, hold, breakGlass], environments: ["*"]}}
 """
 
@@ -133,8 +134,9 @@ def make(
     organisation = Organisation(folder=folder, repository=repository, checkout=checkout)
     owner = organisation.person("bo")
     for path in checkout.files():
-        if is_document_path(path) and _decides(checkout.top / path):
-            organisation.sign(path, owner)
+        signer = _signer(checkout.top / path) if is_document_path(path) else ""
+        if signer:
+            organisation.sign(path, organisation.person(signer))
     start = organisation.commit("Declare clusters, environments and first releases", owner)
     organisation.settings.write_text(
         _SETTINGS.format(
@@ -144,9 +146,10 @@ def make(
     return organisation
 
 
-def _decides(file: Path) -> bool:
-    """True for what is signed: tests of policies decide nothing."""
-    return parse(file.name, file.read_bytes()).kind != "PolicyTest"
+def _signer(file: Path) -> str:
+    """Who signs a document of the sample; empty for what nobody signs: tests of policies, and Holds."""
+    kind = parse(file.name, file.read_bytes()).kind
+    return "" if kind not in (*SIGNED, "ModelRelease") else "cy" if kind == "Waiver" else "bo"
 
 
 def _make_key(path: Path) -> str:

@@ -4,14 +4,16 @@ It reads what a pass reads and asks what a pass asks, and writes nothing. From f
 nothing of signatures, of the commit and of the environment before this one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from reconciler.digest import sha256_of
 from reconciler.documents.resolve import Resolved, resolve, runtimes_of
 from reconciler.documents.schema import Loaded
 from reconciler.errors import NotFound
+from reconciler.judge.exceptions import InForce, Waived, waive
 from reconciler.judge.question import Asked, LoadedPolicy, ask, own_policy
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import Facts
@@ -20,23 +22,30 @@ from reconciler.loop.release import asks, gather, verify
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import operation
 from reconciler.loop.upstream import seen_upstream
+from reconciler.loop.waiting import waived
 from reconciler.loop.world import World
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
+from reconciler.model.hold import Waiver
 from reconciler.model.ids import Closure, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.plan import Gate
-from reconciler.model.policy import Operation
+from reconciler.model.policy import Operation, PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.render.runtimes import BUILTIN
 from reconciler.render.target import RENDERER, render
 
-UNKNOWN = "judged from files alone: signatures, the commit and the environment before this one are not known"
+UNKNOWN = (
+    "judged from files alone: signatures (of waivers too), the commit and the environment before this one are not known"
+)
 _NOWHERE = RepositoryName("local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is decided about, and the questions. `gates` are the closed ones that are no policy's; `notes` sentences."""
+    """What is decided about, and the questions. `gates` are the closed ones that are no policy's; `notes` sentences.
+
+    `waive` turns the answers' verdicts into those that count.
+    """
 
     release: str
     path: str
@@ -44,6 +53,7 @@ class Decision:
     asked_for: str
     running: str
     asked: Asked
+    waive: Callable[[Iterable[PolicyVerdict]], Waived]
     gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -63,6 +73,7 @@ def from_world(world: World, snapshot: Snapshot, path: str) -> Decision | None:
         asked_for=standing.resolved.effective.spec.model.version if standing.resolved else "",
         running=facts.running.spec.model.version if facts.running else "",
         asked=asks(facts, standing, upstream, world),
+        waive=lambda verdicts: waived(standing, snapshot, verdicts, facts.now),
         gates=tuple(gate for gate in standing.gates if not gate.open),
         notes=standing.notes,
     )
@@ -109,8 +120,22 @@ def from_files(
         asked_for=spec.model.version,
         running=runs.spec.model.version if runs else "",
         asked=ask(facts, bundle, [own_policy(one) for one in known if one.kind == "Policy"]),
+        waive=partial(_waived, release, asked_for.effective, known, now),
         notes=(UNKNOWN,),
     )
+
+
+def _waived(
+    release: Loaded, effective: Effective, known: Iterable[Loaded], now: datetime, verdicts: Iterable[PolicyVerdict]
+) -> Waived:
+    """The verdicts after the waivers among the documents, as if each were signed."""
+    waivers = {one.name: (one.as_(Waiver), InForce(path=one.path)) for one in known if one.kind == "Waiver"}
+    key = _key(release.name, effective.spec.environment)
+    return waive(key, effective.version, verdicts, waivers, released_by=frozenset(), now=now)
+
+
+def _key(name: str, environment: str) -> ReleaseKey:
+    return ReleaseKey(repository=_NOWHERE, environment=EnvironmentName(environment), name=ReleaseName(name))
 
 
 def _resolved(
@@ -129,11 +154,7 @@ def _resolved(
 
 def _objects(resolved: Resolved) -> dict[str, int]:
     effective: Effective = resolved.effective
-    key = ReleaseKey(
-        repository=_NOWHERE,
-        environment=EnvironmentName(effective.spec.environment),
-        name=ReleaseName(effective.name),
-    )
+    key = _key(effective.name, effective.spec.environment)
     directive = progress.promoted(effective, revision=Revision("0" * 40), closure=Closure("sha256:" + "0" * 64))
     rendering = render(directive, {effective.version: effective}, key=key)
     return progress.object_counts(rendering, len(resolved.clusters))

@@ -31,6 +31,17 @@ def test_every_release_of_the_sample_passes_its_policies(reconciler, acme):
         assert (said.code, "denied by" in said.out) == (0, False), said.out
 
 
+def test_a_waiver_is_named_with_what_the_policy_said_and_its_rules_are_shown(reconciler, acme):
+    churn = acme / "releases/staging/churn-scorer.yaml"
+    said = reconciler("policy", "eval", churn, "--root", acme, "--offline")
+    assert "skip card-and-lineage (builtin:strict): waived by waivers/churn-lineage.yaml until 2036-01-01" in said.out
+    assert "(it said: evidence.trainingRun.dataset.digest is not set" in said.out
+    assert "✗ rule 4 at policies/card-and-lineage.yaml" in said.out
+    (acme / "waivers/churn-lineage.yaml").unlink()
+    said = reconciler("policy", "eval", churn, "--root", acme, "--offline")
+    assert (said.code, said.out.endswith("denied by card-and-lineage\n")) == (1, True)
+
+
 def test_a_denial_names_rule_place_and_values(reconciler, acme):
     worse = acme / PROD
     running = acme / "running.txt"

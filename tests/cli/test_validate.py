@@ -157,4 +157,4 @@ def test_a_chain_that_leads_nowhere_is_told_once_at_the_environment(reconciler, 
     assert (
         "environments/prod.yaml:7:10: spec.after: there is no environment 'stagin': did you mean 'staging'?" in said.out
     )
-    assert said.out.endswith("1 problem in 14 documents\n")
+    assert said.out.endswith("1 problem in 16 documents\n")

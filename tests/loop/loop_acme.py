@@ -111,7 +111,9 @@ def signature(path: str, data: bytes, by: str) -> bytes:
 
 @cache
 def sample_files() -> dict[str, bytes]:
-    return {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in SAMPLE.rglob("*.yaml")}
+    """Without its Hold and Waiver: the tests of those bring their own."""
+    found = {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in SAMPLE.rglob("*.yaml")}
+    return {path: data for path, data in found.items() if not path.startswith(("holds/", "waivers/"))}
 
 
 class Repo:
