@@ -53,7 +53,7 @@ def read_trust(data: Any, *, path: str, locate: Locate = _start_of_file) -> Trus
     """The trust file in loaded plain data; raises Invalid with every problem and its field's path."""
     try:
         trust = TrustFile.from_data(data)
-        problems = [(where, message) for where, message in _unusable_keys(trust)]
+        problems = list(unusable_keys(trust))
     except ValidationError as error:
         problems = list(_problems(error))
     except TypeError:  # not JSON data at all: a number beyond 64 bits, nesting without end
@@ -92,7 +92,8 @@ def _field_names() -> tuple[str, ...]:
     return tuple(sorted({info.alias or name for model in models for name, info in model.model_fields.items()}))
 
 
-def _unusable_keys(trust: TrustFile) -> Iterator[tuple[Where, str]]:
+def unusable_keys(trust: TrustFile) -> Iterator[tuple[Where, str]]:
+    """Where a key stands that no signature can be checked with, and why; a file that has one is not valid."""
     spec = trust.spec
     lines: list[tuple[Where, TrustedKey]] = [
         (("spec", "daemon", index, "key"), key) for index, key in enumerate(spec.daemon)

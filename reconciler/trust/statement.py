@@ -18,6 +18,7 @@ from reconciler.model.wire import DNS_LABEL
 MAX_VALUE = 1024  # characters of one field
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _LABEL = re.compile(DNS_LABEL)
 # Control, format (bidirectional marks, zero width), surrogate, unassigned, line and paragraph separators.
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
@@ -45,6 +46,12 @@ def _word(value: object) -> str:
 def _digest(value: object) -> str:
     if not isinstance(value, str) or not _HEX.fullmatch(value):
         raise ValueError("must be a sha256 in 64 lower-case hex digits")
+    return value
+
+
+def _commit(value: object) -> str:
+    if not isinstance(value, str) or not _COMMIT.fullmatch(value):
+        raise ValueError("must be a commit in 40 lower-case hex digits")
     return value
 
 
@@ -163,6 +170,17 @@ class ConfigRemovalStatement(Statement):
     about: ClassVar[str] = "the removal of {self.path} of {self.repository}"
     path: str = _line("path", _text)
     sha256: str = _line("sha256", _digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkStatement(Statement):
+    """History was rewritten: in place of the accepted commit `old` the branch goes on from `new`."""
+
+    kind: ClassVar[str] = "trunk"
+    about: ClassVar[str] = "the rewritten branch {self.branch} of {self.repository}"
+    branch: str = _line("branch", _word)
+    old: str = _line("from", _commit)
+    new: str = _line("to", _commit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

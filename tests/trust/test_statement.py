@@ -12,6 +12,7 @@ from reconciler.trust.statement import (
     RecordStatement,
     ReleaseStatement,
     RemovalStatement,
+    TrunkStatement,
     TrustStatement,
 )
 
@@ -49,6 +50,17 @@ repository: github.com/acme/models
 path: environments/prod.yaml
 kind: Environment
 sha256: {OTHER}
+""",
+        ),
+        (
+            TrunkStatement(repository="github.com/acme/models", branch="main", old="1" * 40, new="2" * 40),
+            "reconciler-trunk-v1@reconciler.dev",
+            f"""\
+reconciler-trunk-v1
+repository: github.com/acme/models
+branch: main
+from: {"1" * 40}
+to: {"2" * 40}
 """,
         ),
         (
@@ -164,6 +176,14 @@ def test_a_value_that_could_forge_a_line_is_refused(key, changes):
 def test_a_number_is_a_whole_number(number):
     with pytest.raises(Refused, match="whole number"):
         TrustStatement(repository="r", version=number, sha256=HEX)
+
+
+@pytest.mark.parametrize("commit", ["main", "1" * 39, "1" * 64, "A" * 40, "1" * 40 + "\n", None, 1])
+@pytest.mark.parametrize(("field", "key"), [("old", "from"), ("new", "to")])
+def test_a_commit_is_a_full_one(field, key, commit):
+    commits = {"old": "1" * 40, "new": "2" * 40, field: commit}
+    with pytest.raises(Refused, match=f"^No trunk statement can be made: {key} must be a commit"):
+        TrunkStatement(repository="r", branch="main", **commits)
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
