@@ -52,6 +52,7 @@ COMMANDS: dict[str, Entry] = {
     "reject": Entry(target="approving:reject", line="Say no to a release as it lies there now."),
     "approvals": Entry(target="approving:approvals", line="Show which approvals count and which are missing."),
     "remove": Entry(target="removing:remove", line="End a release, one cluster of it, or a governing document."),
+    "trunk": Entry(target="trunk:app", line="Accept a watched branch whose history was rewritten."),
     "verify": Entry(target="verify:verify", line="Show who signed each document and whether that counts."),
     "keygen": Entry(target="signing:keygen", line="Make an SSH key (Ed25519) that can sign."),
     "trust": Entry(target="trust:app", line="Look at, check, import and export trust files."),

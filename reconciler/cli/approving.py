@@ -61,7 +61,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The clone, its watched folder, what lies there, and who is trusted."""
+    """The clone, its watched folder, what lies there, and who is trusted (a later trust file of the clone counts)."""
 
     checkout: "Checkout"
     root: Path
@@ -91,7 +91,7 @@ class Desk:
             RepositoryName(name), files, revision=Revision(_WORK_TREE), read=read, recall=lambda _: None, trust=file,
             accepted={}, limit=MAX_BYTES, now=now,
         )  # fmt: skip
-        return cls(checkout=checkout, root=root, trust=file, snapshot=snapshot, now=now)
+        return cls(checkout=checkout, root=root, trust=snapshot.trust, snapshot=snapshot, now=now)
 
 
 def _trust_path(checkout: "Checkout", given: str) -> Path:

@@ -2,9 +2,11 @@
 
 Not a reader of the clusters. Rules: every record counts or is named (loop/chain says which); every manifest that a
 record speaks of lies in the ledger with the signatures that the record claims, and so does every accepted document;
-what is in the ledger and no record accounts for is named as well. The first thing that is wrong is the answer.
+trust files that were accepted follow the one given, each judged by its predecessor, and the last one judges; what is
+in the ledger and no record accounts for is named as well. The first thing that is wrong is the answer.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 app = new_app("Check the ledger: who decided what, proved offline.")
 LEDGER = "refs/heads/reconciler/ledger"
 _ENDS_PROMOTED = "Promoted"
-_UNSIGNED = "Hold"  # whoever merges may stop something
+_UNSIGNED = ("Hold", "Trust")  # whoever merges may stop something; trust files are judged one by the other
 _MANIFEST = re.compile(r"manifests/(?P<digest>[0-9a-f]{64})\.yaml")
 
 
@@ -57,8 +59,8 @@ def verify(
     with history(repository) as opened:
         revision = ledger_head(opened, ref)
         files, rejected = opened.read(revision)
-    chain = verify_chain(files, file)
-    problems = [*(f"{entry}" for entry in rejected), *_problems(chain, files, file)]
+    file, chain, untrusted = _with_successors(verify_chain(files, file), files, file)
+    problems = [*(f"{entry}" for entry in rejected), *_problems(chain, files, file), *untrusted]
     _print(chain, files, revision, problems, output)
     return EXIT_NO if problems else EXIT_DONE
 
@@ -74,6 +76,50 @@ def ledger_head(opened: "History", ref: str) -> "Revision":
     raise NotFound(f"there is no ledger {ref} in {opened.folder}", hint=f"fetch it first: git fetch origin {branch}")
 
 
+def _with_successors(
+    chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile"
+) -> tuple["TrustFile", "Chain", list[str]]:
+    """The last trust file that the ledger proves to follow the one given, the chain judged by it, and what it does not.
+
+    A later trust file may name later keys of the daemon, whose records tell of still later ones.
+    """
+    from reconciler.loop.chain import verify_chain
+
+    while True:
+        newer, problems = _successor([link.record for link in chain.links], files, trust)
+        if newer is trust:
+            return trust, chain, problems
+        trust = newer
+        chain = verify_chain(files, trust)
+
+
+def _successor(
+    records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile"
+) -> tuple["TrustFile", list[str]]:
+    """What the ledger's accepted trust files make of the one given, one by one, and what does not follow."""
+    from reconciler.cli.trust import trust_texts
+    from reconciler.loop.statements import TRUST
+    from reconciler.trust.succession import judge
+
+    problems = []
+    for record in records:
+        if record.kind != "Accepted" or record.detail["accepted"]["kind"] != TRUST:
+            continue
+        version = record.detail["version"]
+        if version <= trust.spec.version:
+            continue  # older than the file given, which is trusted as it is
+        path = f"trust/{version}.yaml"
+        stored = {name: files[name] for name in (path, f"{path}.sig") if name in files}
+        text = next(iter(trust_texts(stored)), None)
+        if text is None or text.sha256 != record.detail["accepted"]["sha256"]:
+            problems.append(f"record {record.sequence}: {path} is not the trust file that was accepted")
+        elif why := judge(trust, text, now=record.time):
+            problems.append(f"record {record.sequence}: {why}")
+        else:
+            trust = text.file
+    return trust, problems
+
+
 def _problems(chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile") -> list[str]:
     """One sentence for everything that does not hold, records first."""
     if not chain.links and not chain.problems:
@@ -84,7 +130,8 @@ def _problems(chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile") ->
     if beyond and not found:
         found.append(f"{min(beyond)} is not a record that counts")
     records = [link.record for link in chain.links]
-    return [*found, *_manifests(records, files, trust), *_accepted(records, files, trust)]
+    told = (_manifests(records, files, trust), _accepted(records, files, trust), _trunks(records, files, trust))
+    return [*found, *itertools.chain.from_iterable(told)]
 
 
 def _manifests(records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile") -> Iterator[str]:
@@ -137,13 +184,35 @@ def _accepted(records: list["Record"], files: Mapping[str, bytes], trust: "Trust
             yield f"record {record.sequence}: {stored} is not in the ledger"
         elif sha256_of(files[stored]) != record.detail["accepted"]["sha256"]:
             yield f"record {record.sequence}: {stored} holds other bytes than were accepted"
-        elif record.detail["accepted"]["kind"] != _UNSIGNED:
+        elif record.detail["accepted"]["kind"] not in _UNSIGNED:
             missing = _not_proven(stored, path, set(), files, trust, record.time)
             if missing:
                 yield f"record {record.sequence}: {missing}"
     known = {f"accepted/{path}" for path in last}
     for path in files:
         if path.startswith("accepted/") and path.removesuffix(".sig") not in known:
+            yield f"{path} is in the ledger, and no record speaks of it"
+
+
+def _trunks(records: list["Record"], files: Mapping[str, bytes], trust: "TrustFile") -> Iterator[str]:
+    """Rewritten trunks that were accepted, and whose signature is missing or not of somebody who may."""
+    from reconciler.model.record import ACCEPTED
+    from reconciler.trust.statement import TrunkStatement
+    from reconciler.trust.verify import verify as judge
+
+    known = set()
+    for record in records:
+        if record.kind != ACCEPTED:
+            continue
+        branch, old, new = (str(record.detail.get(name, "")) for name in ("branch", "from", "to"))
+        path = f"trunk/{old}-{new}.sig"
+        known.add(path)
+        said = TrunkStatement(repository=record.repository, branch=branch, old=old, new=new)
+        found = judge(said, files.get(path, b""), trust, verb="trunk", first_seen=record.time, now=record.time)
+        if not found.verified:
+            yield f"record {record.sequence}: {path}: {found.sentence}"
+    for path in files:
+        if path.startswith("trunk/") and path not in known:
             yield f"{path} is in the ledger, and no record speaks of it"
 
 

@@ -17,7 +17,9 @@ from reconciler.errors import Invalid, Problem
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
 from reconciler.model.policy import Policy
+from reconciler.model.trustfile import TrustFile
 from reconciler.render import BUILTIN, RENDERER
+from reconciler.trust.people import unusable_keys
 
 _NAMED = ("Environment", "Cluster", "ServingRuntime")
 """Kinds that releases refer to."""
@@ -48,6 +50,7 @@ def check_tree(contents: Mapping[str, bytes]) -> Checked:
         note = "what releases refer to was not checked: first repair the documents that cannot be read"
     else:
         found += _references(index, contents)
+    found += _trust_files([one for one in loaded if one.kind == "Trust"])
     found += _policies([one for one in loaded if one.kind == "Policy"])
     paths = sorted([*(one.path for one in loaded), *broken])
     return Checked(documents=tuple(paths), problems=tuple(sorted(set(found))), note=note)
@@ -100,6 +103,13 @@ def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem
 def _unchained(environment: Environment) -> Environment:
     """Without its place in the chain: that was told at the environment, and not at every release once more."""
     return environment.model_copy(update={"spec": environment.spec.model_copy(update={"after": None})})
+
+
+def _trust_files(files: Iterable[Loaded]) -> Iterator[Problem]:
+    """Keys that no signature can be checked with; who signed a trust file is asked by `verify`."""
+    for one in files:
+        for path, message in unusable_keys(one.as_(TrustFile)):
+            yield one.problem(path, message)
 
 
 def _policies(policies: Iterable[Loaded]) -> Iterator[Problem]:

@@ -95,10 +95,14 @@ def statement_at(root: Path, path: str, repository: str) -> "Statement":
     from reconciler.documents.index import misplaced
     from reconciler.documents.schema import parse
     from reconciler.loop.statements import statement_of
+    from reconciler.model.trustfile import TrustFile
+    from reconciler.trust.people import unusable_keys
 
     data = read_document(root, path)
     loaded = parse(path, data)
-    problems = misplaced(loaded)
+    problems = list(misplaced(loaded))
+    if isinstance(loaded.document, TrustFile):
+        problems += [loaded.problem(where, message) for where, message in unusable_keys(loaded.document)]
     if problems:
         raise Invalid(problems)
     return statement_of(repository, path, loaded, sha256_of(data))

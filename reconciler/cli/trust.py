@@ -1,6 +1,7 @@
 """`trust show|import|export|check`: trust files for people, and the way from and to OpenSSH's allowed_signers."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +9,12 @@ import typer
 
 from reconciler.cli.app import new_app
 from reconciler.cli.output import Form, print_json, print_table, write
+from reconciler.cli.running import Config
 from reconciler.errors import EXIT_DONE, Invalid, Misused, Refused
 
 if TYPE_CHECKING:
     from reconciler.model.trustfile import Person, TrustedKey, TrustFile
+    from reconciler.trust.succession import TrustText
 
 app = new_app("Look at, check, import and export trust files.")
 TrustPath = Annotated[Path, typer.Argument(metavar="FILE", help="The trust file.")]
@@ -42,17 +45,27 @@ def _bytes(path: Path) -> bytes:
 
 
 @app.command()
-def show(file: TrustPath, output: Annotated[Form, typer.Option("-o", "--output", help="The form.")] = Form.TEXT) -> int:
+def show(
+    file: TrustPath,
+    running: Annotated[
+        bool, typer.Option("--running", help="Also which keys released what runs now, as the home cluster says.")
+    ] = False,
+    config: Config = None,
+    output: Annotated[Form, typer.Option("-o", "--output", help="The form.")] = Form.TEXT,
+) -> int:
     """Show people, their keys and what they may do.
 
-    Example: reconciler trust show /etc/reconciler/trust.yaml
+    Example: reconciler trust show /etc/reconciler/trust.yaml --running
     """
     trust = read_trust_at(file)
+    released = _released(trust, config) if running else []
     if output is Form.JSON:
-        print_json(_data(trust))
+        names = ("key", "person", "state", "runs")
+        told = [dict(zip(names, row, strict=True)) for row in released]
+        print_json(_data(trust) | ({"running": told} if running else {}))
         return EXIT_DONE
-    spec, next_one = trust.spec, trust.spec.threshold
-    print(f"version {spec.version} for {spec.repository}; the next one needs {next_one.count} of role {next_one.role}")
+    spec = trust.spec
+    print(f"version {spec.version} for {spec.repository}; the next one needs {_threshold(trust)}")
     rows = [
         (person.name, ", ".join(person.roles) or "none", _key(key), "; ".join(_may(trust, person)) or "nothing")
         for person in spec.people
@@ -60,7 +73,36 @@ def show(file: TrustPath, output: Annotated[Form, typer.Option("-o", "--output",
     ]
     rows += [("(daemon)", "", _key(key), "write the ledger and its own commits") for key in spec.daemon]
     print_table(("PERSON", "ROLES", "KEY", "MAY"), rows)
+    if running:
+        print()
+        print_table(("KEY", "WHOSE", "STATE", "RUNS"), released)
     return EXIT_DONE
+
+
+def _released(trust: "TrustFile", config: Path | None) -> list[tuple[str, str, str, str]]:
+    """Every key that released something which runs now: whose it is, its state, and what runs with it."""
+    from datetime import UTC, datetime
+
+    from reconciler.cli.reading import home
+    from reconciler.trust.keys import fingerprint
+    from reconciler.trust.people import key_state
+
+    owners = {fingerprint(blob): found for blob, found in trust.spec.holders.items()}
+    now = datetime.now(UTC)
+    runs: dict[str, list[str]] = {}
+    with home(config) as reader:
+        states = [row.value for row in reader.releases() if row.value.release.repository == trust.spec.repository]
+    for state in states:
+        stable = state.status.stable
+        row = next((one for one in state.status.history if stable and one.version == stable.version), None)
+        for key in row.keys if row else ():
+            runs.setdefault(key, []).append(f"{state.key} {row.model_version}" if row else "")
+    rows = []
+    for key, names in sorted(runs.items()):
+        owner = owners.get(key)
+        state_now = key_state(owner[1], now).value if owner else "not in the file"
+        rows.append((key, owner[0].name if owner else "nobody", state_now, ", ".join(names)))
+    return rows
 
 
 def _key(key: "TrustedKey") -> str:
@@ -161,11 +203,72 @@ def export(file: TrustPath) -> int:
 
 
 @app.command()
-def check(file: TrustPath) -> int:
-    """Check a trust file.
+def check(
+    file: TrustPath,
+    after: Annotated[
+        Path | None,
+        typer.Option("--after", metavar="FILE", help="The trust file in force, which this one is to follow."),
+    ] = None,
+) -> int:
+    """Check a trust file; with --after also that it is the next version, and signed as the one in force asks.
 
-    Example: reconciler trust check trust.yaml
+    Signatures are looked for in FILE.sig.
+
+    Example: reconciler trust check trust.yaml --after /etc/reconciler/trust.yaml
     """
-    spec = read_trust_at(file).spec
-    print(f"{file} is valid: version {spec.version} for {spec.repository}, {len(spec.people)} people")
+    from datetime import UTC, datetime
+
+    from reconciler.digest import sha256_of
+    from reconciler.trust.succession import TrustText, judge
+
+    found = read_trust_at(file)
+    spec = found.spec
+    if after is None:
+        print(f"{file} is valid: version {spec.version} for {spec.repository}, {len(spec.people)} people")
+        return EXIT_DONE
+    before = trusted(after)
+    beside = file.with_name(f"{file.name}.sig")
+    signature = _bytes(beside) if beside.exists() else b""
+    text = TrustText(path=str(file), file=found, sha256=sha256_of(_bytes(file)), signature=signature)
+    why = judge(before, text, now=datetime.now(UTC))
+    if why:
+        could = ", ".join(_who_could(before)) or "nobody"
+        raise Refused(why, hint=f"it needs {_threshold(before)}; who could sign: {could}")
+    print(f"{file} is version {spec.version} and follows {before.spec.version}: it is signed by {_threshold(before)}")
     return EXIT_DONE
+
+
+def _threshold(trust: "TrustFile") -> str:
+    return f"{trust.spec.threshold.count} of role {trust.spec.threshold.role}"
+
+
+def _who_could(trust: "TrustFile") -> list[str]:
+    """Who may sign the next version."""
+    from reconciler.trust.people import may
+
+    return [person.name for person in trust.spec.people if may(trust, person, "trust")]
+
+
+def trust_texts(contents: Mapping[str, bytes]) -> list["TrustText"]:
+    """The trust files among documents (path → bytes, signatures beside them as `.sig`).
+
+    Those that do not parse are told by whoever reads all documents.
+    """
+    from reconciler.digest import sha256_of
+    from reconciler.documents.schema import is_document_path, parse
+    from reconciler.loop.statements import SIGNATURE_SUFFIX
+    from reconciler.model.trustfile import TrustFile
+    from reconciler.trust.succession import TrustText
+
+    texts = []
+    for path, data in contents.items():
+        if not is_document_path(path):
+            continue
+        try:
+            document = parse(path, data).document
+        except Refused:
+            continue
+        if isinstance(document, TrustFile):
+            signature = contents.get(f"{path}{SIGNATURE_SUFFIX}", b"")
+            texts.append(TrustText(path=path, file=document, sha256=sha256_of(data), signature=signature))
+    return texts

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.documents.schema import Loaded
     from reconciler.model.trustfile import TrustFile
     from reconciler.model.verification import Verification
+    from reconciler.trust.succession import Succession, TrustText
 
 TrustOption = Annotated[Path, typer.Option("--trust", metavar="FILE", help="The trust file, from a place you trust.")]
 
@@ -43,13 +44,15 @@ def verify(
 ) -> int:
     """Show who signed each document and whether that counts.
 
-    Ends with 1 when a document that needs a signature is not verified.
+    A trust file of the tree that follows the one given is the one that all the others are judged by. Ends with 1 when a
+    document that needs a signature is not verified.
 
     Example: reconciler verify HEAD --trust /etc/reconciler/trust.yaml
     """
     from reconciler.cli.tree import around, at_revision, watched, watched_path, work_tree
-    from reconciler.cli.trust import trusted
+    from reconciler.cli.trust import trust_texts, trusted
     from reconciler.edges.git.checkout import Checkout
+    from reconciler.trust.succession import succeed
 
     file = trusted(trust)
     if revision:
@@ -59,9 +62,12 @@ def verify(
         clone = around(root)
         files = work_tree(watched(clone) if clone else root.resolve(), clone)
     now = datetime.now(UTC)
+    texts = trust_texts(files.contents)
+    succession = succeed(file, texts, now=now)
     rows = [Judgement(path=path, verified=False, sentence=why) for path, why in files.refused.items()]
-    for path in files.contents:
-        judged = judge_document(path, files.contents[path], files.signature(path), file, now)
+    rows += [_judge_trust(text, succession) for text in texts]
+    for path in files.contents.keys() - {text.path for text in texts}:
+        judged = judge_document(path, files.contents[path], files.signature(path), succession.trust, now)
         rows += [judged] if judged else []
     if not rows:
         raise NotFound(f"there is no document in {root.resolve()}")
@@ -76,6 +82,19 @@ def _print(rows: list[Judgement], output: Form) -> None:
         return
     for row in rows:
         print(f"{_WORDS[row.verified]}  {row.path}: {row.sentence}")
+
+
+def _judge_trust(text: "TrustText", succession: "Succession") -> Judgement:
+    """One trust file of the tree: it follows the one given, decides nothing any more, or does not count."""
+    if text.path in succession.refused:
+        why = succession.refused[text.path].removeprefix(f"{text.path}: ")
+        return Judgement(path=text.path, verified=False, sentence=why)
+    if text in succession.taken:
+        before = text.version - 1
+        return Judgement(path=text.path, verified=True, sentence=f"version {text.version}, signed as {before} asks")
+    now = succession.trust.spec.version
+    sentence = f"version {text.version} of the trust file decides nothing: version {now} is in force"
+    return Judgement(path=text.path, verified=None, sentence=sentence)
 
 
 def judge_document(path: str, data: bytes, signature: bytes, trust: "TrustFile", now: datetime) -> Judgement | None:

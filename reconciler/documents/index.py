@@ -14,6 +14,7 @@ from reconciler.documents.schema import Loaded
 from reconciler.documents.words import listed
 from reconciler.errors import Problem
 from reconciler.model.release import ModelRelease
+from reconciler.model.trustfile import TrustFile
 
 RELEASES = "releases"
 
@@ -45,10 +46,11 @@ class Index:
 
 
 def identity_of(loaded: Loaded) -> Identity:
-    """Kind and name; for a release its environment too."""
+    """Kind and name; for a release its environment too, and a trust file has its version for a name."""
     document = loaded.document
     environment = document.environment if isinstance(document, ModelRelease) else ""
-    return Identity(kind=loaded.kind, environment=environment, name=loaded.name)
+    name = f"version {document.spec.version}" if isinstance(document, TrustFile) else loaded.name
+    return Identity(kind=loaded.kind, environment=environment, name=name)
 
 
 def index_of(documents: Iterable[Loaded]) -> Index:
@@ -107,7 +109,7 @@ def twins(index: Index, identity: Identity) -> tuple[Problem, ...]:
         return ()
     return tuple(
         index.documents[path].problem(
-            ("metadata", "name"),
+            ("spec", "version") if index.documents[path].kind == "Trust" else ("metadata", "name"),
             f"{identity} stands in {listed(other for other in paths if other != path)} too: keep one of them",
         )
         for path in paths

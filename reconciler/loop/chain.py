@@ -6,7 +6,7 @@ not count does not count either.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from reconciler.digest import sha256_of
 from reconciler.errors import Refused
-from reconciler.model.record import GENESIS, Record
+from reconciler.model.ids import Revision
+from reconciler.model.record import ACCEPTED, GENESIS, Record
 from reconciler.model.state import canonical
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import RecordStatement
@@ -74,6 +75,20 @@ def statement(record: Record, data: bytes) -> RecordStatement:
         previous=record.previous.removeprefix("sha256:"),
         sha256=sha256_of(data).removeprefix("sha256:"),
     )
+
+
+def newest_revision(records: Sequence[Record]) -> Revision | None:
+    """The newest revision of the trunk that these records speak of, oldest first.
+
+    After people accepted a rewritten trunk, records may still speak of releases as the one before had them; such
+    revisions do not count.
+    """
+    at = max((place for place, record in enumerate(records) if record.kind == ACCEPTED), default=0)
+    before = {record.revision for record in records[:at]}
+    for record in reversed(records[at:]):
+        if record.revision and (record.kind == ACCEPTED or record.revision not in before):
+            return Revision(record.revision)
+    return None
 
 
 def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:

@@ -8,25 +8,31 @@ that nobody can read any more stops everything new: without it a policy would be
 A Hold needs no signature, for stopping is always allowed; once accepted it stays in force, word for word, until its
 `until` or a signed removal. A Waiver is signed by somebody who may waive in every environment that it names; without
 its file it is over, for that only closes.
+
+The trust file comes first: one of the repository that follows the mounted one is in force for everything else, is
+remembered like every accepted text, and nothing ends it but a later version (trust/succession).
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.documents.schema import Loaded, parse
 from reconciler.errors import Problem, Refused, Stalled
 from reconciler.judge.exceptions import ended
-from reconciler.loop.statements import GOVERNING, statement_of, verify_config
+from reconciler.loop.statements import GOVERNING, TRUST, statement_of, verify_config
 from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import ConfigRemovalStatement
+from reconciler.trust.succession import Succession, TrustText, in_force, succeed
 from reconciler.trust.verify import verify, verify_role
 
 Identity = tuple[str, str]
 """Kind and name of a governing document."""
+
+THE_TRUST_FILE: Identity = (TRUST, "")
 
 Recall = Callable[[AcceptedDocument], bytes | None]
 """The bytes of a document accepted earlier, or None when nobody has them."""
@@ -74,6 +80,19 @@ class Governed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """`trust` judged all the others; `refused` are documents that are not in force at all, with the reason.
+
+    `followed` are the versions of the trust file that came into force by this judgement, oldest first.
+    """
+
+    trust: TrustFile
+    followed: tuple[Governed, ...]
+    governed: dict[Identity, Governed]
+    refused: dict[Identity, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Court:
     """What every text of one repository is judged with."""
 
@@ -94,29 +113,95 @@ def govern(
     recall: Recall,
     limit: int,
     now: datetime,
-) -> tuple[dict[Identity, Governed], dict[Identity, str]]:
+) -> Judgement:
     """Which governing documents are in force, and which are not, with the reason.
 
-    `removals` are signature files by the path of the document that they end.
+    `trust` is the mounted trust file; `removals` are signature files by the path of the document that they end.
 
     Raises Stalled when the text of a document accepted earlier is needed and cannot be read.
     """
     by_path = {known.path: known for known in files}
+
+    def recalled(path: str, document: AcceptedDocument) -> Loaded:
+        return _recalled(path, document, recall(document), limit)
+
+    texts = {path: document for path, document in accepted.items() if document.kind == TRUST}
+    trusted = {path: _accepted(path, document, recalled(path, document)) for path, document in texts.items()}
+    succession = _succession(trust, by_path.values(), accepted, list(trusted.values()), now)
     court = _Court(
-        repository=repository,
-        trust=trust,
-        accepted=accepted,
-        recall=lambda path, document: _recalled(path, document, recall(document), limit),
-        now=now,
-    )
-    accepted = _not_over(court, by_path)
+        repository=repository, trust=succession.trust, accepted=accepted, recall=recalled, now=now,
+    )  # fmt: skip
+    governed, refused = _others(court, by_path, removals)
+    followed = tuple(_followed(by_path[text.path]) for text in succession.taken)
+    remembered = (*trusted.values(), *followed)
+    told = _told(succession)
+    if remembered:
+        governed[THE_TRUST_FILE] = replace(remembered[-1], note=told)
+    elif told:
+        refused[THE_TRUST_FILE] = told
+    return Judgement(trust=succession.trust, followed=followed, governed=governed, refused=refused)
+
+
+def _succession(
+    mounted: TrustFile,
+    files: Iterable[File],
+    accepted: Mapping[str, AcceptedDocument],
+    trusted: Sequence[Governed],
+    now: datetime,
+) -> Succession:
+    """Which trust file is in force: the mounted one, the one accepted from the repository, or what follows them."""
+    now_in_force = in_force(mounted, trusted[0].loaded.as_(TrustFile) if trusted else None)
+    texts: list[TrustText] = []
+    refused: dict[str, str] = {}
+    for file in files:
+        if file.loaded is None or file.loaded.kind != TRUST:
+            continue
+        before = accepted.get(file.path)
+        if before and before.kind != TRUST:
+            was = f"{_called(before)} was accepted from this file"
+            refused[file.path] = f"{file.path}: {was}; put the trust file into one of its own"
+            continue
+        texts.append(
+            TrustText(path=file.path, file=file.loaded.as_(TrustFile), sha256=file.sha256, signature=file.signature)
+        )
+    found = succeed(now_in_force, texts, now=now)
+    broken = {row.path: "; ".join(map(str, problems)) for row in trusted if (problems := _problems(files, row.path))}
+    return replace(found, refused={**refused, **broken, **found.refused})
+
+
+def _problems(files: Iterable[File], path: str) -> tuple[Problem, ...]:
+    """What is wrong with the file that an accepted trust file came from."""
+    return next((file.problems for file in files if file.path == path), ())
+
+
+def _followed(file: File) -> Governed:
+    """A version of the trust file that just came into force."""
+    assert file.loaded is not None  # noqa: S101  # it was judged
+    return _in_force(file.path, file.blob, file.sha256, file.loaded, note="")
+
+
+def _told(succession: Succession) -> str:
+    """One sentence on trust files of the repository that do not count; empty when there is none."""
+    if not succession.refused:
+        return ""
+    stays = f"version {succession.trust.spec.version} of the trust file stays in force"
+    return "; ".join((*dict.fromkeys(succession.refused.values()), stays))
+
+
+def _others(
+    court: _Court,
+    by_path: Mapping[str, File],
+    removals: Mapping[str, bytes],
+) -> tuple[dict[Identity, Governed], dict[Identity, str]]:
+    """All documents but trust files."""
+    over = _not_over(court, by_path)
     governed: dict[Identity, Governed] = {}
     refused: dict[Identity, str] = {}
     doubles = _doubles(by_path.values())
-    accepted = {
+    standing = {
         path: document
-        for path, document in accepted.items()
-        if not _ended(court, path, document, by_path.get(path), removals.get(path, b""))
+        for path, document in over.items()
+        if document.kind == TRUST or not _ended(court, path, document, by_path.get(path), removals.get(path, b""))
     }
     for path in sorted(by_path):
         known = by_path[path]
@@ -130,18 +215,22 @@ def govern(
             governed[identity] = _in_force(path, known.blob, known.sha256, loaded, note="", signers=signers)
         elif identity not in refused:
             refused[identity] = reason
-    _make_room(governed, refused, accepted)
-    for path, document in accepted.items():
+    _make_room(governed, refused, standing)
+    for path, document in standing.items():
         identity = (document.kind, document.name)
-        if identity in governed:
+        if identity in governed or document.kind == TRUST:
             continue
         loaded = court.recall(path, document)
         note = refused.pop(identity, "") or _gone_or_broken(path, identity, by_path.get(path))
-        note = f"{note}; the accepted text stays in force"
-        governed[identity] = _in_force(
-            path, document.blob, document.sha256, loaded, note=note, signers=document.signers
+        governed[identity] = replace(
+            _accepted(path, document, loaded), note=f"{note}; the accepted text stays in force"
         )
     return governed, refused
+
+
+def _accepted(path: str, document: AcceptedDocument, loaded: Loaded) -> Governed:
+    """A text that was accepted earlier."""
+    return _in_force(path, document.blob, document.sha256, loaded, note="", signers=document.signers)
 
 
 def _ended(court: _Court, path: str, document: AcceptedDocument, file: File | None, signature: bytes) -> bool:
@@ -181,7 +270,7 @@ def _make_room(
         for path, document, (kind, name) in taken:
             del governed[kind, name]
             refused[kind, name] = (
-                f"{path}: {document.kind} {document.name} was accepted from this file and is still in force; "
+                f"{path}: {_called(document)} was accepted from this file and is still in force; "
                 f"put {kind} {name} into a file of its own"
             )
 
@@ -191,8 +280,12 @@ def _governing(file: File) -> Loaded | None:
     return file.loaded if file.loaded and file.loaded.kind in GOVERNING else None
 
 
+def _called(document: AcceptedDocument) -> str:
+    return "the trust file" if document.kind == TRUST else f"{document.kind} {document.name}"
+
+
 def _recalled(path: str, document: AcceptedDocument, data: bytes | None, limit: int) -> Loaded:
-    what = f"the accepted text of {document.kind} {document.name} ({path})"
+    what = f"the accepted text of {_called(document)} ({path})"
     if data is None:
         raise Stalled(f"{what} cannot be read any more, so nothing new is accepted", reason="AcceptedUnreadable")
     try:

@@ -4,12 +4,15 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from reconciler.edges.kube.connect import Connection, cluster_uid
+from reconciler.edges.kube.events import emit
 from reconciler.edges.kube.states import State, States, Stored, Unreadable, unreadable
 from reconciler.edges.kube.watch import HomeCache
 from reconciler.errors import Conflict, NotFound, Retry, Stalled
 from reconciler.model.ids import ReleaseKey, RepositoryName
+from reconciler.model.objects import ObjectRef
 from reconciler.model.state import ReleaseState, RepositoryState, RepositoryStatus
 
 MOVED_AGAIN = 0.2  # seconds
@@ -82,6 +85,20 @@ class Home:
     def repository(self, name: RepositoryName) -> Stored[RepositoryState] | None:
         """One repository's state."""
         return next((row for row in self.cache.repositories.by_name.values() if row.value.repository == name), None)
+
+    def tell(self, name: RepositoryName, *, warning: bool, reason: str, message: str, now: datetime) -> None:
+        """A Kubernetes Event on a repository's state; lost when the cluster does not take it."""
+        stored = self.repository(name)
+        if stored is None:
+            return
+        ref = ObjectRef(
+            group="reconciler.dev", version="v1alpha1", kind="RepositoryState", namespace=stored.namespace,
+            name=stored.name,
+        )  # fmt: skip
+        emit(
+            self.connection, ref, stored.uid, kind="Warning" if warning else "Normal", reason=reason, message=message,
+            now=now,
+        )  # fmt: skip
 
     def change_repository(
         self, name: RepositoryName, branch: str, change: Callable[[RepositoryStatus], RepositoryStatus]

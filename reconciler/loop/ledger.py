@@ -17,7 +17,16 @@ from reconciler.digest import sha256_of
 from reconciler.edges.git import Actor, Mirror, Writer
 from reconciler.errors import Conflict, NotFound, ReconcilerError
 from reconciler.loop.apart import WHOLE
-from reconciler.loop.chain import Chain, Link, identity, record_bytes, record_path, statement, verify_chain
+from reconciler.loop.chain import (
+    Chain,
+    Link,
+    identity,
+    newest_revision,
+    record_bytes,
+    record_path,
+    statement,
+    verify_chain,
+)
 from reconciler.loop.home import Home
 from reconciler.loop.ledger_page import readme, status_file, status_path
 from reconciler.loop.telemetry import Telemetry
@@ -201,10 +210,7 @@ class Ledger:
 
     def revision(self) -> Revision | None:
         """The newest trunk revision that a record speaks of."""
-        for link in reversed(self.chain.links):
-            if link.record.revision:
-                return Revision(link.record.revision)
-        return None
+        return newest_revision([link.record for link in self.chain.links])
 
     def read(self, path: str) -> bytes | None:
         """One file of the ledger, or None."""

@@ -17,7 +17,7 @@ from reconciler.errors import Invalid, Problem
 from reconciler.loop.apart import Apart, SignatureFile, config_removal_path
 from reconciler.loop.governing import File, Governed, Identity, Recall, govern
 from reconciler.loop.layered import Layered
-from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX
+from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX, TRUST
 from reconciler.model.environment import Environment
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.release import ModelRelease
@@ -51,15 +51,18 @@ class ReleaseFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The trunk at `revision`, judged with one trust file.
+    """The trunk at `revision`, judged with the trust file in force: `mounted`, or a later one of the repository.
 
     `refused` are governing documents that are not in force at all, with the reason; `problems` everything that does
-    not parse; `doubles` releases whose identity two files claim, with the sentence.
+    not parse; `doubles` releases whose identity two files claim, with the sentence; `followed` the versions of the
+    trust file that came into force when governing documents were judged last.
     """
 
     repository: RepositoryName
     revision: Revision
+    mounted: TrustFile
     trust: TrustFile
+    followed: tuple[Governed, ...]
     releases: Mapping[ReleaseKey, ReleaseFile]
     governed: Mapping[Identity, Governed]
     refused: Mapping[Identity, str]
@@ -112,7 +115,8 @@ class Index:
         self._refused: dict[Identity, str] = {}
         self._doubles: dict[ReleaseKey, str] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
-        self._judged = False
+        self._trust: TrustFile | None = None  # the one in force, once all was judged
+        self._followed: tuple[Governed, ...] = ()
 
     def publish(
         self,
@@ -125,7 +129,10 @@ class Index:
         now: datetime,
         everything: bool = False,
     ) -> Publication:
-        """The snapshot after `changed` (path → blob, None: gone); `everything` re-judges all of it."""
+        """The snapshot after `changed` (path → blob, None: gone); `everything` re-judges all of it.
+
+        `trust` is the mounted trust file.
+        """
         governing: set[str] = set()
         affected = self._apart.take(changed)
         for path in sorted(self._touched(changed)):
@@ -139,15 +146,18 @@ class Index:
             affected |= self._place(before, after)
         governing |= {path for path in accepted if config_removal_path(path) in changed}
         # The first time too: what was accepted before we started is in force, though no file of it may be left.
-        again = governing or everything or not self._judged
+        again = governing or everything or self._trust is None
         regoverned = self._govern(trust, accepted, now) if again else frozenset()
+        assert self._trust is not None  # noqa: S101  # judged now, or before
         affected |= self._affected_by(regoverned)
         if everything:
             affected |= set(self._releases)
         snapshot = Snapshot(
             repository=self._repository,
             revision=revision,
-            trust=trust,
+            mounted=trust,
+            trust=self._trust,
+            followed=self._followed,
             releases=self._releases,
             governed=dict(self._governed),
             refused=dict(self._refused),
@@ -270,12 +280,13 @@ class Index:
     def _govern(self, trust: TrustFile, accepted: Mapping[str, AcceptedDocument], now: datetime) -> frozenset[Identity]:
         """Judge every governing document anew; the identities whose standing changed."""
         before, refused = dict(self._governed), dict(self._refused)
-        self._governed, self._refused = govern(
+        judgement = govern(
             self._repository, (self._known[path] for path in sorted(self._governing)), trust, accepted,
             removals={path: self._read(blob) for path in accepted if (blob := self._removal_of(path))},
             recall=self._recall, limit=self._limit, now=now,
         )  # fmt: skip
-        self._judged = True
+        self._governed, self._refused = judgement.governed, judgement.refused
+        self._trust, self._followed = judgement.trust, judgement.followed
         names = set(before) | set(self._governed) | set(refused) | set(self._refused)
         return frozenset(
             name
@@ -320,4 +331,4 @@ def snapshot_of(
 
 def _governs(known: File | None) -> bool:
     """True for a file that governs; one that does not parse is nobody's, unless its path is an accepted one."""
-    return known is not None and known.loaded is not None and known.loaded.kind in GOVERNING
+    return known is not None and known.loaded is not None and known.loaded.kind in (*GOVERNING, TRUST)

@@ -1,8 +1,9 @@
 """Sources: a watched repository becomes immutable snapshots.
 
 A source polls on its own thread and publishes by one assignment; a pass never waits for Git. What it accepts moves
-forward only: a trunk that was rewritten, is gone or cannot be read changes nothing but a condition. The poll is the
-truth; everything else (watchdog, webhooks) only says *look now*.
+forward only: a trunk that is gone or cannot be read changes nothing but a condition, and so does one that was rewritten
+until somebody who may signed that it goes on from there (`rewritten`). The poll is the truth; everything else
+(watchdog, webhooks) only says *look now*.
 """
 
 import threading
@@ -13,47 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.digest import sha256_of
-from reconciler.documents.load import load
+from reconciler.documents.schema import parse
 from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
-from reconciler.errors import Misused, NotFound, ReconcilerError, Retry, Stalled, Unreachable
-from reconciler.loop.apart import config_removal_path
-from reconciler.loop.governing import hold_over
+from reconciler.errors import NotFound, ReconcilerError, Refused, Retry, Stalled, Unreachable
+from reconciler.loop.governing import THE_TRUST_FILE, hold_over
 from reconciler.loop.home import Home
 from reconciler.loop.ledger import Ledger
+from reconciler.loop.mounted import TrustFiles
+from reconciler.loop.recording import Scene, changes_entries, trunk_accepted_entry, trunk_rewritten_entry
+from reconciler.loop.rewritten import Acceptance, accepted_sentence, ask_people, refusal, step_of
 from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
+from reconciler.loop.statements import TRUST
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
 from reconciler.model.plan import Condition, condition
-from reconciler.model.record import OutboxEntry, Record
+from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry
 from reconciler.model.state import AcceptedDocument, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
-from reconciler.trust.people import read_trust
 
 OnPublish = Callable[[Publication], None]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """The mounted trust file as it was last read."""
-
-    file: TrustFile
-    digest: str
-
-
-def read_trust_file(path: Path, repository: RepositoryName) -> Trust:
-    """Read and check a trust file; raises Misused with every problem."""
-    try:
-        data = path.read_bytes()
-        tree = load(str(path), data)
-        file = read_trust(tree.data, path=str(path), locate=tree.positions.value)
-    except OSError as error:
-        raise Misused(f"the trust file {path} cannot be read: {error.strerror}") from None
-    except ReconcilerError as error:
-        raise Misused(error.message) from None
-    if file.spec.repository != repository:
-        raise Misused(f"{path} vouches for {file.spec.repository}, not for {repository}")
-    return Trust(file=file, digest=sha256_of(data))
+_SYNCED, _TRUST_FILE = "Synced", "TrustFile"
 
 
 class Source:
@@ -79,8 +61,8 @@ class Source:
         self.mirror = mirror
         self.snapshot: Snapshot | None = None
         self._branch, self._path, self._start = branch, path, start
-        self._trust_path = trust
-        self._trust = read_trust_file(trust, repository)
+        self._trust = TrustFiles(trust, repository, log)
+        self._trusted: BlobId | None = None  # of the repository's trust file that was recalled last
         self._ledger = ledger
         self._home = home
         self._now = now
@@ -95,7 +77,7 @@ class Source:
 
     @property
     def trust(self) -> TrustFile:
-        """The trust file in force."""
+        """The trust file in force: the mounted one, or a later version from the repository."""
         return self._trust.file
 
     def commit(self, revision: Revision) -> CommitFact | None:
@@ -117,7 +99,9 @@ class Source:
         with self._polling:
             if not self._home.synced:
                 raise Retry("the home cluster has not been listed yet", reason="HomeNotListed", after=0.2)
-            self._reread_trust()
+            before = self._status()
+            self._know_trust(before)
+            self._trust.reread(before.trust)
             try:
                 return self._look()
             except (Retry, Stalled) as error:
@@ -131,16 +115,41 @@ class Source:
     def _look(self) -> str:
         """Read ledger and trunk as far as they moved; raises Retry and Stalled."""
         if not self._loaded:
-            self._ledger.load()
+            self._load_ledger()
             self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
             self._loaded = True
         status = self._status()
         accepted = self._accepted(status)
         found = self.mirror.poll(accepted, self._start)
-        if isinstance(found, Missing | Rewritten | NotFromStart):
+        if isinstance(found, Rewritten | NotFromStart):
+            return self._ask_people(found, accepted, status)
+        if isinstance(found, Missing):
             self._go_on(accepted, status)
-            return self._refuse(status, found)
+            message = f"{found.ref} is gone; the last accepted revision stays in force"
+            self._mark(status, synced=False, reason="BranchMissing", message=message)
+            return "BranchMissing"
         return self._take(self._revision(found), status)
+
+    def _load_ledger(self) -> None:
+        """Read it with the trust file in force; a later one, accepted from the repository, names later daemon keys."""
+        self._ledger.load()
+        while self._know_trust(self._status()):
+            self._ledger.load()
+
+    def _know_trust(self, status: RepositoryStatus) -> bool:
+        """Recall the trust file that was accepted from the repository; True when it is in force from now on."""
+        for path, document in status.accepted.items():
+            if document.kind != TRUST or document.blob == self._trusted:
+                continue
+            data = self._recall(document)
+            if data is None:
+                continue  # whoever needs it says so
+            self._trusted = document.blob
+            try:
+                return self._trust.follow(parse(path, data, max_bytes=self._limit).as_(TrustFile))
+            except Refused:
+                continue  # the same
+        return False
 
     def _accepted(self, status: RepositoryStatus) -> Revision | None:
         """The last revision that we accepted, as home, this process or the ledger knows it."""
@@ -155,7 +164,7 @@ class Source:
         """
         shown = self.snapshot
         revision = shown.revision if shown else accepted
-        if revision is None or (shown is not None and shown.trust is self._trust.file):
+        if revision is None or (shown is not None and shown.mounted is self._trust.mounted.file):
             return
         try:
             self.mirror.trees.commit(revision)
@@ -166,18 +175,18 @@ class Source:
     def _take(self, revision: Revision, status: RepositoryStatus) -> str:
         """Publish what is new: another revision, or the same one judged with another trust file."""
         shown = self.snapshot
-        trust_changed = shown is not None and shown.trust is not self._trust.file
+        trust_changed = shown is not None and shown.mounted is not self._trust.mounted.file
         again = trust_changed or (shown is not None and hold_over(shown.governed.values(), self._now()))
         lost = status.revision != revision  # also when somebody deleted what we had written down
         if shown is None or shown.revision != revision or again or lost:
             self._accept(revision, status, everything=again)
             return "moved"
-        self._mark(status, synced=True, reason="Synced", message="")
+        self._mark(status, synced=True, reason=_SYNCED, message="; ".join(shown.rejected))
         return "unchanged"
 
     def peek(self, revision: str, *, files: Mapping[str, BlobId] | None = None, read: Read | None = None) -> Snapshot:
         """Show a state of the trunk without accepting it: `files`, or a commit (empty: what the branch is now)."""
-        self._ledger.load()
+        self._load_ledger()
         status = self._status()
         at = Revision(revision)
         if files is None:
@@ -193,7 +202,7 @@ class Source:
             revision=at,
             read=read or self.mirror.trees.read,
             recall=self._recall,
-            trust=self.trust,
+            trust=self._trust.mounted.file,
             accepted=status.accepted,
             limit=self._limit,
             now=self._now(),
@@ -205,16 +214,6 @@ class Source:
         revision: Revision = getattr(found, "new", None) or found.revision
         return revision
 
-    def _reread_trust(self) -> None:
-        """Take over a trust file that changed; one that does not read leaves the last in force."""
-        try:
-            trust = read_trust_file(self._trust_path, self.repository)
-        except Misused as error:
-            self._log.error("trust file not taken over", repository=self.repository, error=error.message)
-            return
-        if trust.digest != self._trust.digest:
-            self._trust = trust
-
     def _status(self) -> RepositoryStatus:
         """What was accepted before: from the home cluster, or where that is lost from this process or the ledger."""
         stored = self._home.repository(self.repository)
@@ -224,14 +223,16 @@ class Source:
         known = self.snapshot.accepted() if self.snapshot else self._ledger.accepted()
         return status.model_copy(update={"accepted": known})
 
-    def _accept(self, revision: Revision, status: RepositoryStatus, *, everything: bool) -> None:
-        """Publish the trunk at `revision`, once it is written down that we accepted it."""
+    def _accept(
+        self, revision: Revision, status: RepositoryStatus, *, everything: bool, by: Acceptance | None = None
+    ) -> None:
+        """Publish the trunk at `revision`, once it is written down that we accepted it (`by` people, if rewritten)."""
         walked = self.mirror.trees.walk(revision, self._path)
         changed: dict[str, BlobId | None] = {row.path: row.after for row in changes(self._walked, walked)}
         publication = self._index.publish(
             changed,
             revision=revision,
-            trust=self._trust.file,
+            trust=self._trust.mounted.file,
             accepted=status.accepted,
             rejected=tuple(str(entry) for entry in walked.rejected),
             now=self._now(),
@@ -239,7 +240,7 @@ class Source:
         )
         self._walked = walked
         self._unpublished |= publication.affected
-        self._remember(publication.snapshot, status)
+        self._remember(publication.snapshot, status, by)
         publication = replace(publication, affected=self._unpublished)
         self._unpublished = frozenset()
         self.snapshot = publication.snapshot
@@ -253,53 +254,36 @@ class Source:
         )
         self._on_publish(publication)
 
-    def _remember(self, snapshot: Snapshot, before: RepositoryStatus) -> None:
+    def _remember(self, snapshot: Snapshot, before: RepositoryStatus, by: Acceptance | None) -> None:
         accepted = snapshot.accepted()
-        outbox = [entry for entry in before.outbox if not self._ledger.has(entry)]
-        for path, document in sorted(accepted.items()):
-            if before.accepted.get(path) != document:
-                outbox.append(self._accepted_entry(path, document, snapshot.revision))
-        kept = {(row.kind, row.name) for row in accepted.values()}
-        for path, document in sorted(before.accepted.items()):
-            if (document.kind, document.name) not in kept:
-                outbox.append(self._removed_entry(path, document, snapshot.revision))
-        message = "; ".join(snapshot.rejected)
-        self._change(
-            revision=snapshot.revision,
-            accepted=accepted,
-            outbox=tuple(outbox),
-            conditions=self._conditions(before, synced=True, reason="Synced", message=message),
-        )
-        if len(outbox) > len(before.outbox):
+        scene = self._scene(snapshot.revision)
+        new = changes_entries(scene, before.accepted, accepted, snapshot.followed)
+        if by:
+            new.insert(0, trunk_accepted_entry(scene, by))
+        governed = snapshot.governed.get(THE_TRUST_FILE)
+        if governed:
+            self._trust.follow(governed.loaded.as_(TrustFile))
+        synced = _Told(type=_SYNCED, status=True, reason=_SYNCED, message="; ".join(snapshot.rejected))
+        fields = {
+            "revision": snapshot.revision,
+            "accepted": accepted,
+            "trust": self._trust.mounted.remembered,
+            "outbox": (*(entry for entry in before.outbox if not self._ledger.has(entry)), *new),
+        }
+
+        def change(now: RepositoryStatus) -> RepositoryStatus:
+            if by and now.revision not in ("", before.revision):
+                raise Retry(f"{self.repository} moved on meanwhile", reason="StateMoved")
+            rows = self._conditions(now, synced, self._trust_told(snapshot))
+            return now.model_copy(update={**fields, "conditions": rows})
+
+        self._home.change_repository(self.repository, self._branch, change)
+        if new:
             self._ledger.wake()
 
-    def _accepted_entry(self, path: str, document: AcceptedDocument, revision: Revision) -> OutboxEntry:
-        record = Record(
-            time=self._now().replace(microsecond=0),
-            kind="Accepted",
-            repository=self.repository,
-            revision=revision,
-            message=f"{document.kind} {document.name} ({path}) is in force",
-            detail={"path": path, "accepted": document.to_data()},
-        )
-        blobs: dict[str, str] = {f"accepted/{path}": document.blob}
-        signature = self._walked.files.get(f"{path}.sig") if self._walked else None
-        if signature:
-            blobs[f"accepted/{path}.sig"] = signature
-        return OutboxEntry(record=record, blobs=blobs)
-
-    def _removed_entry(self, path: str, document: AcceptedDocument, revision: Revision) -> OutboxEntry:
-        record = Record(
-            time=self._now().replace(microsecond=0),
-            kind="Removed",
-            repository=self.repository,
-            revision=revision,
-            message=f"{document.kind} {document.name} ({path}) is in force no more: its removal is signed",
-            detail={"path": path, "accepted": document.to_data()},
-        )
-        removal = config_removal_path(path)
-        signature = self._walked.files.get(removal) if self._walked else None
-        return OutboxEntry(record=record, blobs={f"ended/{signature}/{removal}": signature} if signature else {})
+    def _scene(self, revision: Revision | None) -> Scene:
+        files = self._walked.files if self._walked else {}
+        return Scene(repository=self.repository, revision=revision, files=files, now=self._now())
 
     def _recall(self, document: AcceptedDocument) -> bytes | None:
         """Bytes of a document accepted earlier: from the mirror while it has them, else from the ledger."""
@@ -311,38 +295,82 @@ class Source:
             data = self._ledger.read(f"accepted/{path}") if path else None
             return data if data is not None and sha256_of(data) == document.sha256 else None
 
-    def _refuse(self, status: RepositoryStatus, found: Missing | Rewritten | NotFromStart) -> str:
-        """Keep the last good revision and say why."""
-        if isinstance(found, Missing):
-            reason, message = "BranchMissing", f"{found.ref} is gone; the last accepted revision stays in force"
-        elif isinstance(found, Rewritten):
-            reason = "TrunkRewritten"
-            message = (
-                f"{self._branch} was rewritten: {found.advertised[:12]} does not contain {found.accepted[:12]}, which "
-                "stays in force"
-            )
-        else:
-            reason = "NotFromStart"
-            message = f"{found.advertised[:12]} does not contain the configured start {found.start[:12]}"
-        self._mark(status, synced=False, reason=reason, message=message)
+    def _ask_people(self, found: Rewritten | NotFromStart, accepted: Revision | None, status: RepositoryStatus) -> str:
+        """The trunk was rewritten: go on from there when somebody who may signed that, else keep the last good one."""
+        step = step_of(self.repository, self._branch, found)
+        records = [link.record for link in self._ledger.chain.links] + [entry.record for entry in status.outbox]
+        answer = ask_people(self.mirror, step, self.trust, records, now=self._now())
+        if answer.acceptance:
+            return self._follow_people(answer.acceptance, status)
+        self._go_on(accepted, status)
+        reason, message = refusal(step, found, answer.notes)
+        known = [record for record in records if record.kind in (SEEN, ACCEPTED)]
+        if not known or known[-1].detail.get("from") != step.old or known[-1].kind == ACCEPTED:
+            self._write_down(trunk_rewritten_entry(self._scene(accepted), step, message))
+            self._home.tell(self.repository, warning=True, reason=reason, message=message, now=self._now())
+        self._mark(self._status(), synced=False, reason=reason, message=message, exact=True)
         return reason
 
-    def _mark(self, status: RepositoryStatus, *, synced: bool, reason: str, message: str) -> None:
-        """Write the condition, if it moved."""
-        before = {row.type: row for row in status.conditions}.get("Synced")
-        if before and (before.reason, before.status) == (reason, "True" if synced else "False"):
-            return
-        if not synced:
+    def _write_down(self, entry: OutboxEntry) -> None:
+        """Put a record into the outbox."""
+        self._home.change_repository(
+            self.repository, self._branch, lambda now: now.model_copy(update={"outbox": (*now.outbox, entry)})
+        )
+        self._ledger.wake()
+
+    def _follow_people(self, acceptance: Acceptance, status: RepositoryStatus) -> str:
+        """Move to exactly the commit that was accepted; what follows it there comes with the next poll."""
+        step, message = acceptance.step, accepted_sentence(acceptance)
+        self.mirror.accept(step.new)
+        self._accept(step.new, status, everything=False, by=acceptance)
+        self._log.warning("rewritten trunk accepted", repository=self.repository, sentence=message)
+        self._home.tell(self.repository, warning=False, reason=ACCEPTED, message=message, now=self._now())
+        return ACCEPTED
+
+    def _mark(self, status: RepositoryStatus, *, synced: bool, reason: str, message: str, exact: bool = False) -> None:
+        """Write the conditions, if one moved; the words of Synced alone move it only where `exact` says so."""
+        before = {row.type: row for row in status.conditions}.get(_SYNCED)
+        same = before is not None and (before.reason, before.status) == (reason, "True" if synced else "False")
+        if before and same and not exact:
+            message = before.message
+        if not synced and not same:
             self._log.error("trunk refused", repository=self.repository, reason=reason, sentence=message)
-        self._change(conditions=self._conditions(status, synced=synced, reason=reason, message=message))
+        told = _Told(type=_SYNCED, status=synced, reason=reason, message=message)
+        rows = (told, self._trust_told(self.snapshot))
+        if self._conditions(status, *rows) == status.conditions:
+            return
+        self._home.change_repository(
+            self.repository,
+            self._branch,
+            lambda now: now.model_copy(update={"conditions": self._conditions(now, *rows)}),
+        )
 
-    def _conditions(
-        self, before: RepositoryStatus, *, synced: bool, reason: str, message: str
-    ) -> tuple[Condition, ...]:
-        others = tuple(row for row in before.conditions if row.type != "Synced")
+    def _trust_told(self, snapshot: Snapshot | None) -> "_Told":
+        """What is to be said of the trust file."""
+        governed = snapshot.governed.get(THE_TRUST_FILE) if snapshot else None
+        note = governed.note if governed else snapshot.refused.get(THE_TRUST_FILE, "") if snapshot else ""
+        status, reason, message = self._trust.told(note)
+        return _Told(type=_TRUST_FILE, status=status, reason=reason, message=message)
+
+    def _conditions(self, before: RepositoryStatus, *told: "_Told") -> tuple[Condition, ...]:
+        """The conditions with ours as they are told now, in one order; those of others stay."""
+        ours = {row.type for row in told}
+        others = tuple(row for row in before.conditions if row.type not in ours)
         now = self._now()
-        row = condition(before.conditions, type_="Synced", status=synced, reason=reason, message=message, now=now)
-        return (row, *others)
+        rows = (
+            condition(
+                before.conditions, type_=row.type, status=row.status, reason=row.reason, message=row.message, now=now
+            )
+            for row in told
+        )
+        return (*rows, *others)
 
-    def _change(self, **fields: Any) -> None:
-        self._home.change_repository(self.repository, self._branch, lambda now: now.model_copy(update=fields))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What one of the repository's conditions is to say."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str

@@ -184,7 +184,7 @@ def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], 
     assert document is not None  # noqa: S101  # the caller saw the document
     named = [("Environment", document.spec.environment), ("ServingRuntime", document.spec.serving.runtime)]
     clusters = [identity for identity in snapshot.governed if identity[0] == "Cluster"]
-    policies = [identity for identity in snapshot.governed if identity[0] in ("Policy", "Waiver")]
+    policies = [identity for identity in snapshot.governed if identity[0] in ("Policy", "Waiver", "Trust")]
     notes = [
         snapshot.governed[identity].note
         for identity in (*named, *clusters, *policies)
@@ -195,7 +195,8 @@ def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], 
         for identity in named
         if identity in snapshot.refused and identity not in snapshot.governed
     ]
-    notes += [sentence for (kind, _), sentence in snapshot.refused.items() if kind in ("Cluster", "Policy", "Waiver")]
+    everywhere = ("Cluster", "Policy", "Waiver", "Trust")
+    notes += [sentence for (kind, _), sentence in snapshot.refused.items() if kind in everywhere]
     return tuple(notes), gates
 
 

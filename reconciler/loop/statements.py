@@ -16,6 +16,8 @@ SIGNED = ("Environment", "Cluster", "ServingRuntime", "Policy", "Waiver")
 """Governing kinds that carry a config signature."""
 GOVERNING = (*SIGNED, "Hold")
 """Kinds whose untrusted change is not in force; a Hold needs no signature, for stopping is always allowed."""
+TRUST = "Trust"
+"""The kind that says who may sign all the others; it is judged by its predecessor and cannot be removed."""
 
 
 def statement_of(repository: str, path: str, loaded: Loaded, sha256: str) -> Statement:

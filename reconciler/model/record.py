@@ -1,13 +1,19 @@
 """Records of the ledger: what happened, signed and chained. Only the ledger's writer gives them a sequence."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from reconciler.model.wire import Field, Sha256, Time, Wire
 
 STATUS_SCHEMA = "reconciler.dev/status/v1"
 GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
-RecordKind = Literal["Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed"]
+RecordKind = Literal[
+    "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "TrunkRewritten", "TrunkAccepted"
+]
+
+
+SEEN: Final = "TrunkRewritten"
+ACCEPTED: Final = "TrunkAccepted"
 
 
 class ManifestFact(Wire):
@@ -67,7 +73,8 @@ class Record(Wire):
     clusters: tuple[str, ...] = ()
     message: str = ""
     detail: dict[str, Any] = Field(default_factory=dict)
-    """What only one kind has: Promoted and RolledBack `promotion` and `effective`, Accepted `path` and `accepted`."""
+    """What only one kind has: Promoted and RolledBack `promotion` and `effective`, Accepted `path` and `accepted`,
+    TrunkRewritten and TrunkAccepted `branch`, `from` and `to`."""
 
 
 class OutboxEntry(Wire):

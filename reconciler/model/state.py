@@ -289,12 +289,21 @@ class AcceptedDocument(Wire):
     """Of a Waiver: the people whose signatures counted when it was accepted."""
 
 
+class MountedTrust(Wire):
+    """The mounted trust file that was taken over last: another one of a lower version is refused."""
+
+    version: int
+    sha256: Sha256
+
+
 class RepositoryStatus(Wire):
     """What we accepted from one repository."""
 
     revision: Revision | Literal[""] = ""
     accepted: dict[str, AcceptedDocument] = Field(default_factory=dict)
     """By path."""
+    trust: MountedTrust | None = None
+    """None: none was taken over yet."""
     ledger: str = ""
     """The ledger's head commit."""
     sequence: int = 0

@@ -12,6 +12,7 @@ from reconciler.loop.chain import record_bytes, record_path, statement
 from reconciler.model.record import GENESIS, Record
 from reconciler.trust.keys import load_private_key
 from reconciler.trust.sshsig import sign
+from reconciler.trust.statement import TrunkStatement, TrustStatement
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 BRANCH = "reconciler/ledger"
@@ -38,12 +39,13 @@ class LedgerFolder:
         for suffix in ("", ".sig"):
             self.put(path + suffix, (self.world.root / f"{source}{suffix}").read_bytes())
 
-    def write(self, *signers):
+    def write(self, *signers, more=()):
         records = [
             {"kind": "Accepted", "detail": {"path": "clusters/eu-1.yaml", "accepted": self.accepted()}},
             {"kind": "Started", "environment": "prod", "name": "fraud"},
             {"kind": "Promoted", "environment": "prod", "name": "fraud", "manifest": self.manifest(),
              "signatures": [{"person": who, "key": "SHA256:x", "use": "release"} for who in signers]},
+            *more,
         ]  # fmt: skip
         previous = GENESIS
         for sequence, fields in enumerate(records, start=1):
@@ -210,3 +212,71 @@ def test_a_repository_without_a_ledger_says_how_to_get_it(world, reconciler):
     said = reconciler("audit", "verify", "--trust", world.trust(), at=world.root)
     assert said.code == 1
     assert said.err.endswith("fetch it first: git fetch origin reconciler/ledger\n")
+
+
+# --- trust files and rewritten trunks
+
+
+def put_signed(ledger, path, said, who):
+    block = sign(load_private_key(ledger.world.key(who).read_bytes()), said.text(), said.namespace)
+    ledger.put(path, block.encode())
+
+
+@pytest.fixture
+def judged(ledger, reconciler):
+    """judged(): commit and verify with a trust file whose platform may do the rest, too."""
+
+    def call():
+        ledger.checkout.commit("records", ADA, when=NOW)
+        return reconciler("audit", "verify", "--trust", owners(ledger.world), "--repository-dir", ledger.root)
+
+    return call
+
+
+def owners(world, version=1, **roles):
+    file = world.trust(**(roles or {"ada": "platform", "bo": "science"}))
+    text = file.read_text() + '    - {role: platform, may: [trust, trunk], environments: ["*"]}\n'
+    file.write_text(text.replace("version: 1", f"version: {version}"))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("who", "words"), [("ada", "holds: 4 records"), ("bo", "may not accept"), ("", "there is no signature beside it")]
+)
+def test_a_rewritten_trunk_is_proved_by_the_signature_that_was_copied(ledger, judged, who, words):
+    said = TrunkStatement(repository=REPOSITORY, branch="main", old="1" * 40, new="2" * 40)
+    detail = {"branch": "main", "from": "1" * 40, "to": "2" * 40}
+    ledger.write("ada", more=[{"kind": "TrunkAccepted", "detail": detail}])
+    if who:
+        put_signed(ledger, f"trunk/{'1' * 40}-{'2' * 40}.sig", said, who)
+    done = judged()
+    assert done.code == (0 if who == "ada" else 1)
+    assert words in done.out
+
+
+def test_a_signature_of_a_trunk_that_no_record_speaks_of_is_named(ledger, judged):
+    ledger.put("trunk/x.sig", b"x")
+    assert "trunk/x.sig is in the ledger, and no record speaks of it" in judged().out
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [
+        ("ada", "holds: 4 records"),
+        ("bo", "record 4: trust/2.yaml: signed by bo"),
+        ("", "record 4: trust/2.yaml is not the trust file that was accepted"),
+    ],
+)
+def test_a_trust_file_that_was_accepted_follows_the_one_given_and_judges_the_rest(ledger, judged, who, words):
+    data = owners(ledger.world, 2, ada="platform", bo="science", cy="risk").read_bytes()
+    accepted = {"kind": "Trust", "name": "", "blob": "0" * 40, "sha256": sha256_of(data)}
+    detail = {"path": "trust.yaml", "accepted": accepted, "version": 2}
+    ledger.write("ada", more=[{"kind": "Accepted", "detail": detail}])
+    ledger.put("accepted/trust.yaml", data)
+    if who:
+        said = TrustStatement(repository=REPOSITORY, version=2, sha256=sha256_of(data).removeprefix("sha256:"))
+        ledger.put("trust/2.yaml", data)
+        put_signed(ledger, "trust/2.yaml.sig", said, who)
+    done = judged()
+    assert done.code == (0 if who == "ada" else 1)
+    assert words in done.out

@@ -45,7 +45,7 @@ NOT_REASONS = {
     # names of our own types, as text
     "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
     "PlanDigest", "PolicyTrace", "ReleaseName", "ReleaseState", "RepositoryName", "RepositoryState", "SshKey",
-    "TargetState", "TrustFile", "TrustedKey",
+    "TargetState", "TrustFile", "TrustText", "TrustedKey",
 }  # fmt: skip
 """PascalCase texts in the code that say why nothing."""
 

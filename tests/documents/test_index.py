@@ -35,7 +35,7 @@ def lines(problems):
             Identity(kind="Environment", environment="", name="prod"),
             "Environment prod",
         ),
-        (parse("x.yaml", TRUST.encode()), Identity(kind="Trust", environment="", name=""), "Trust"),
+        (parse("x.yaml", TRUST.encode()), Identity(kind="Trust", environment="", name="version 1"), "Trust version 1"),
     ],
     ids=["a release", "an environment", "a trust file"],
 )
@@ -128,3 +128,14 @@ def test_however_one_gets_there_the_index_is_the_one_of_its_documents(steps):
         index = drop(index, step) if isinstance(step, str) else put(index, step)
     assert index == index_of(index.documents.values())
     assert index == index_of(reversed(list(index.documents.values())))
+
+
+def test_trust_files_of_different_versions_may_lie_side_by_side_and_of_one_version_not():
+    one = parse("1.yaml", TRUST.encode())
+    two = parse("2.yaml", TRUST.replace("version: 1", "version: 2").encode())
+    again = parse("3.yaml", TRUST.encode())
+    index = index_of([one, two])
+    assert problems_at(index, "1.yaml") == problems_at(index, "2.yaml") == ()
+    (problem,) = problems_at(index_of([one, two, again]), "3.yaml")
+    assert problem.field == "spec.version"
+    assert problem.message == "Trust version 1 stands in '1.yaml' too: keep one of them"

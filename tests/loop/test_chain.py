@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from loop_acme import NOW, REPOSITORY, TRUST, later, private, trust
 
 from reconciler.digest import sha256_of
-from reconciler.loop.chain import Chain, identity, record_bytes, record_path, statement, verify_chain
+from reconciler.loop.chain import Chain, identity, newest_revision, record_bytes, record_path, statement, verify_chain
 from reconciler.model.record import GENESIS, Record
 from reconciler.trust.sshsig import sign
 
@@ -222,3 +222,30 @@ def test_a_record_says_its_schema_and_reads_back():
     assert b'"schema":"reconciler.dev/record/v1"' in data
     assert data.endswith(b"}\n")
     assert Record.model_validate_json(data) == replaced()
+
+
+# --- what the records say of the trunk
+
+
+def row(kind, revision):
+    return Record(time=NOW, kind=kind, repository=REPOSITORY, revision=revision and revision * 40)
+
+
+@pytest.mark.parametrize(
+    ("rows", "newest"),
+    [
+        ([], None),
+        ([("Accepted", "1"), ("Promoted", "2"), ("Held", "")], "2"),
+        ([("Promoted", "1"), ("TrunkAccepted", "2")], "2"),
+        ([("Promoted", "1"), ("TrunkAccepted", "2"), ("Held", "1")], "2"),
+        ([("Promoted", "1"), ("TrunkAccepted", "2"), ("Promoted", "3"), ("Held", "1")], "3"),
+        ([("TrunkAccepted", "2"), ("Promoted", "3"), ("TrunkAccepted", "1"), ("Held", "3")], "1"),
+        ([("Promoted", "1"), ("TrunkRewritten", "2")], "2"),
+    ],
+    ids=[
+        "nothing", "the last that has one", "what people accepted", "not a release as it was before",
+        "what came after it", "the last acceptance counts, also back to where it was", "where it was when it was seen",
+    ],
+)  # fmt: skip
+def test_the_newest_revision_is(rows, newest):
+    assert newest_revision([row(*one) for one in rows]) == (newest and newest * 40)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reconciler.edges.git.commit import Actor, Commit, stamp
 from reconciler.edges.git.objects import Objects
-from reconciler.edges.git.remote import check_ref, local_path
+from reconciler.edges.git.remote import check_ref, check_revision, local_path
 from reconciler.edges.git.run import Access, Git, Output
 from reconciler.edges.git.tree import Rejected
 from reconciler.edges.git.walk import Trees
@@ -51,6 +51,22 @@ class History:
     def commit(self, revision: Revision) -> Commit:
         """What a commit says about itself; raises NotFound."""
         return self._trees.commit(revision)
+
+    def contains(self, revision: Revision, ancestor: Revision) -> bool:
+        """Whether a commit is, or continues, another one; False when that one is not here."""
+        return self._git.run(["merge-base", "--is-ancestor", check_revision(ancestor), check_revision(revision)]).ok
+
+    def only_in(self, revision: Revision, other: Revision, limit: int) -> tuple[int, tuple[Commit, ...]]:
+        """How many commits lie behind one revision and not behind the other, and the newest of them.
+
+        Raises NotFound when one of the two is not here.
+        """
+        for one in (revision, other):
+            self.commit(check_revision(one))
+        output = self._git.run(["rev-list", revision, f"^{other}"])
+        _expect(output, f"the commits between {other} and {revision} could not be listed")
+        found = [Revision(line) for line in output.stdout.decode("ascii").split()]
+        return len(found), tuple(self.commit(one) for one in found[:limit])
 
     def read(
         self, revision: Revision, path: str = ".", *, suffixes: tuple[str, ...] = ("",)
@@ -196,6 +212,46 @@ class Checkout:
         check_ref(f"refs/heads/{branch}")
         output = self._run(["push", "--quiet", "--no-verify", "origin", f"refs/heads/{branch}"], protocols="file")
         _expect(output, f"{branch} could not be pushed")
+
+    @property
+    def origin(self) -> Path | None:
+        """Where `origin` lies, when that is on this machine; None for every other remote, and when there is none."""
+        try:
+            return local_path(self.config("remote.origin.url"))
+        except Misused:
+            return None
+
+    def remote_ref(self, ref: str) -> Revision | None:
+        """What a ref of `origin`, which is on this machine, points to; None when it has no such ref."""
+        output = self._run(["ls-remote", "--quiet", "origin", check_ref(ref)], protocols="file")
+        _expect(output, f"{ref} of origin could not be read")
+        rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
+        return next((Revision(found) for found, _, name in rows if name == ref), None)
+
+    def lone_commit(self, name: str, data: bytes, message: str, author: Actor) -> Revision:
+        """A commit without parents that holds one file; no branch and no file of the work tree moves."""
+        blob = self._made(["hash-object", "-w", "--stdin"], data)
+        tree = self._made(["mktree"], f"100644 blob {blob}\t{name}\n".encode())
+        return Revision(self._made(["commit-tree", tree, "-m", message], b"", _identity(author, None)))
+
+    def set_ref(self, ref: str, revision: Revision) -> None:
+        """Point a ref of this clone to a commit."""
+        _expect(self._run(["update-ref", check_ref(ref), revision]), f"{ref} could not be written")
+
+    def push_ref(self, ref: str, revision: Revision, expected: Revision | None) -> None:
+        """Move a ref of `origin`, which is on this machine, from `expected` (None: there is none) to a commit.
+
+        Raises Refused when it is something else meanwhile, or origin does not want this.
+        """
+        lease = f"--force-with-lease={check_ref(ref)}:{expected or ''}"
+        output = self._run(["push", "--quiet", "--no-verify", lease, "origin", f"{revision}:{ref}"], protocols="file")
+        _expect(output, f"{ref} could not be pushed")
+
+    def _made(self, arguments: Sequence[str], data: bytes, environment: Mapping[str, str] | None = None) -> str:
+        """The id of the object that a command of git made."""
+        output = self._git.run(arguments, stdin=data, access=Access(environment=environment or {}))
+        _expect(output, f"git {arguments[0]} could not write")
+        return output.stdout.decode("ascii").strip()
 
     def pull(self, branch: str = "main") -> Revision:
         """Move to what `origin`, which is on this machine, has; raises Refused when both have moved."""

@@ -2,9 +2,9 @@
 
 Not a work tree, and nothing in it is needed: lost or damaged, it is made anew from the remote. Rules: poll with one
 `ls-remote` of one ref, fetch only when that moved; one explicit refspec without `+`, checked by git (fsck) and limited
-in size and time, into a ref that does not exist before; the accepted ref moves forward only, by compare-and-swap. A
-branch that is gone, rewritten or unrelated is an answer with a name, never an empty repository. One process at a time
-may use a folder of mirrors.
+in size and time, into a ref that does not exist before; the accepted ref moves by compare-and-swap, forward only
+(`accept` is for what people signed). A branch that is gone, rewritten or unrelated is an answer with a name, never an
+empty repository. One process at a time may use a folder of mirrors.
 """
 
 import hashlib
@@ -140,6 +140,23 @@ class Mirror:
                 return None
             return self._fetch(ref, f"{_OTHERS}/{ref.removeprefix('refs/')}")
 
+    def refs_under(self, prefix: str) -> dict[str, Revision]:
+        """What the remote has under a prefix of refs (`refs/reconciler/trunk`): by full name; one `ls-remote`."""
+        found = self._refs(f"{check_ref(prefix)}/*")
+        return {ref: revision for ref, revision in found.items() if ref.startswith(f"{prefix}/")}
+
+    def accept(self, new: Revision) -> None:
+        """Move the accepted ref to a commit that people accepted: the only step that is no fast-forward.
+
+        What was fetched last must contain it; raises `Retry` (FetchFailed) when it does not any more, `Conflict` when
+        another process moved the accepted ref meanwhile.
+        """
+        with self.lock:
+            self.ensure()
+            if self._staged is None or not self._contains(self._staged, check_revision(new)):
+                raise Retry(f"{self.remote.ref} of {self.remote.shown} moved meanwhile.", reason="FetchFailed")
+            self._move(ACCEPTED, new)
+
     def advance(self, accepted: Revision | None, start: Revision | None) -> Advance:
         """Judge what was fetched last against the revision accepted so far and, if it is newer, accept it.
 
@@ -232,15 +249,16 @@ class Mirror:
         return self.git.run(["rev-parse", "--is-bare-repository"]).stdout == b"true\n"
 
     def _list(self, ref: str) -> Revision | None:
-        arguments = ["ls-remote", "--quiet", "--", self.remote.address, ref]
+        return self._refs(ref).get(ref)
+
+    def _refs(self, pattern: str) -> dict[str, Revision]:
+        """The remote's refs that match a pattern (and others whose names end like it)."""
+        arguments = ["ls-remote", "--quiet", "--", self.remote.address, pattern]
         output = self._talk(arguments, ["for-each-ref", "--count=1"])
         if not output.ok:
             raise self._failed(output)
-        for line in output.stdout.decode("ascii", "replace").splitlines():
-            found, _, name = line.partition("\t")
-            if name == ref:
-                return Revision(check_revision(found))
-        return None
+        rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
+        return {name: Revision(check_revision(found)) for found, _, name in rows}
 
     def _fetch(self, ref: str, into: str) -> Revision | None:
         self._delete(_INCOMING)
