@@ -56,7 +56,7 @@ def _condition(state: "ReleaseState", kind: str) -> tuple[str, str]:
 
 def _well(state: "ReleaseState") -> bool:
     good = _condition(state, "Ready")[0] == "True" and _condition(state, "Held")[0] != "True"
-    return good and _condition(state, "ConfigTrusted")[0] != "False"
+    return good and all(_condition(state, kind)[0] != "False" for kind in ("ConfigTrusted", "Vouched"))
 
 
 def _why(state: "ReleaseState") -> str:
@@ -64,8 +64,8 @@ def _why(state: "ReleaseState") -> str:
     gates = "; ".join(gate.message for gate in state.status.gates)
     ready, message = _condition(state, "Ready")
     moving = state.status.message if state.status.candidate else ""
-    untrusted = _condition(state, "ConfigTrusted")[1]
-    return gates or ("" if ready == "True" else message) or moving or untrusted
+    told = "; ".join(filter(None, (_condition(state, kind)[1] for kind in ("ConfigTrusted", "Vouched"))))
+    return gates or ("" if ready == "True" else message) or moving or told
 
 
 def _row(state: "ReleaseState") -> tuple[str, ...]:

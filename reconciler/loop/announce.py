@@ -18,16 +18,21 @@ from reconciler.model.plan import Condition, condition
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
+from reconciler.trust.vouching import Note, Vouching
 
 NO_GATE = "NoGateClosed"
+VOUCHED = "Vouched"
 _WARNINGS = frozenset({"Held", "Aborted"})
 
 
 def conditions(
     before: ReleaseStatus, after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting], notes: Iterable[str],
-    now: datetime,
+    now: datetime, *, keys: Note | None = None,
 ) -> tuple[Condition, ...]:  # fmt: skip
-    """The release's conditions: Ready, Held, Reconciling, and ConfigTrusted when a newer text is not in force."""
+    """The release's conditions: Ready, Held, Reconciling; ConfigTrusted when a newer text is not in force.
+
+    Vouched is there when a key that released what runs has ended (`keys`).
+    """
     ready, reason, message = _ready(after, clusters)
     closed = after.gates[0] if after.gates else None
     busy = after.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.REMOVING)
@@ -50,7 +55,19 @@ def conditions(
         rows.append(
             condition(old, type_="ConfigTrusted", status=False, reason="ConfigNotTrusted", message=untrusted, now=now)
         )
+    if keys:
+        rows.append(
+            condition(
+                old, type_=VOUCHED, status=keys.outcome is not Vouching.REVOKED, reason=keys.outcome.value,
+                message=keys.sentence, now=now,
+            )
+        )  # fmt: skip
     return tuple(rows)
+
+
+def _unvouched(status: ReleaseStatus) -> str:
+    """What is said of revoked keys under what runs; empty when nothing is."""
+    return next((row.message for row in status.conditions if row.type == VOUCHED and row.status == "False"), "")
 
 
 def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tuple[bool, str, str]:
@@ -251,3 +268,7 @@ def announce(key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, world
         world.telemetry.decision(record.kind, key)
     if fresh:
         world.wake_ledger(key.repository)
+    unvouched = _unvouched(after)
+    if unvouched and unvouched != _unvouched(before):
+        world.log.warning("key revoked", release=str(key), sentence=unvouched)
+        world.event(key, warning=True, reason=Vouching.REVOKED, message=f"{unvouched}; it keeps running")

@@ -30,12 +30,14 @@ from reconciler.model.state import (
     Promotion,
     ReleaseState,
     ReleaseStatus,
+    VersionRef,
     pack,
     release_ref,
     unpack,
 )
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance
+from reconciler.trust.vouching import Note, Signers, note
 
 LEDGER_AGAIN = 1.0  # seconds until we look again whether the ledger has the last record of what ended
 WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
@@ -232,7 +234,8 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         progressed = before.model_copy(update=update)
         update |= ended(progressed, before, judged.ending, standing, facts.snapshot, facts.clusters, facts.now)
     after = before.model_copy(update=update)
-    after = after.model_copy(update={"conditions": conditions(before, after, facts.clusters, judged.notes, facts.now)})
+    rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=_vouching(facts, after, standing))
+    after = after.model_copy(update={"conditions": rows})
     return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
 
 
@@ -317,6 +320,23 @@ def _keys(facts: ReleaseFacts, standing: Standing, manifest: str) -> tuple[str, 
     if standing.file and standing.file.sha256 == manifest and standing.verification:
         return tuple(row.key for row in standing.verification.signed)
     return next((row.keys for row in facts.status.history if row.manifest == manifest), ())
+
+
+def _vouching(facts: ReleaseFacts, after: ReleaseStatus, standing: Standing) -> Note | None:
+    """What is to be said of the keys that released what runs and what is on its way."""
+    refs = [ref for ref in (after.stable, after.candidate) if ref]
+    running = [Signers(model_version=ref.model_version, keys=_released_by(after, standing, ref)) for ref in refs]
+    return note(running, facts.snapshot.trust, facts.now)
+
+
+def _released_by(status: ReleaseStatus, standing: Standing, ref: VersionRef) -> tuple[str, ...]:
+    """Fingerprints of the keys that released a version: as recorded when it was promoted, and as the trunk has it."""
+    rows = (row for row in status.history if (row.version, row.manifest) == (ref.version, ref.manifest))
+    promoted = next(rows, None)
+    keys = promoted.keys if promoted else ()
+    if standing.file and standing.file.sha256 == ref.manifest and standing.verification:
+        keys = (*keys, *(row.key for row in standing.verification.signed))
+    return tuple(dict.fromkeys(keys))
 
 
 def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:

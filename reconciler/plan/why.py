@@ -39,11 +39,19 @@ def why(state: ReleaseState, repository: RepositoryState | None) -> Why:
     if ready is None or ready.status != "True":
         told = ready.message if ready and ready.message else status.message or "it was not looked at yet"
         return Why(live=False, sentence=f"{_subject(state)} is not live: {told}")
-    untrusted = _condition(status.conditions, "ConfigTrusted")
+    return _live(state, ready)
+
+
+def _live(state: ReleaseState, ready: Condition) -> Why:
+    """It is live; what is wrong all the same."""
+    said = f"{_subject(state)} is live: {ready.message}"
+    untrusted = _condition(state.status.conditions, "ConfigTrusted")
     if untrusted and untrusted.status == "False":
-        but = f"but not all that governs it is in force: {untrusted.message}"
-        return Why(live=False, sentence=f"{_subject(state)} is live: {ready.message}; {but}")
-    return Why(live=True, sentence=f"{_subject(state)} is live: {ready.message}")
+        return Why(live=False, sentence=f"{said}; but not all that governs it is in force: {untrusted.message}")
+    vouched = _condition(state.status.conditions, "Vouched")
+    if vouched and vouched.status == "False":
+        return Why(live=True, sentence=f"{said}; but no key that counts vouches for it any more: {vouched.message}")
+    return Why(live=True, sentence=said)
 
 
 def _held(state: ReleaseState, gates: tuple[Gate, ...], runs: str) -> Why:

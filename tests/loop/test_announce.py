@@ -1,15 +1,17 @@
 """What a release pass tells: conditions, and records that come from the difference between two states."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from loop_acme import FRAUD, NOW, PROD, fleet, fleeting
+from loop_acme import FRAUD, NOW, PROD, fleet, fleeting, later, signature, trust
 from loop_passes import Release
 
 from reconciler.loop.announce import NO_GATE, announce, conditions, records
 from reconciler.loop.chain import identity
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.state import Phase, unpack
+from reconciler.trust.people import read_trust
 
 
 def edit(release, old="1.3.0", new="1.4.0", *, by="bo"):
@@ -279,3 +281,84 @@ def test_nothing_new_wakes_nobody():
     status = running().status
     announce(FRAUD, status, status, heard)
     assert (heard.lines, heard.events, heard.counted, heard.woken) == ([], [], [], [])
+
+
+# --- keys that ended
+
+
+def vouched(release):
+    return next((row for row in release.status.conditions if row.type == "Vouched"), None)
+
+
+@pytest.mark.parametrize(
+    ("times", "status", "reason"),
+    [
+        ({"revokedAt": "2026-12-01T09:30:00Z"}, "False", "KeyRevoked"),
+        ({"validBefore": "2026-12-01T09:30:00Z"}, "True", "KeyEnded"),
+    ],
+    ids=["revoked", "expired"],
+)  # fmt: skip
+def test_a_key_that_ends_later_names_what_it_released_and_moves_nothing(times, status, reason):
+    release = running()
+    before = release.status
+    assert vouched(release) is None
+    release.now = later(60)
+    release.world.trust = trust(bo=times)
+    release.world.publish(everything=True)
+    release.settle()
+    row = vouched(release)
+    assert (row.status, row.reason) == (status, reason)
+    assert row.message.startswith("1.3.0 was released with bo's key SHA256:")
+    assert release.status.directives == before.directives
+    assert not release.status.gates
+    edit(release)
+    release.turn()
+    assert release.status.gates[0].reason == "NotVerified"
+
+
+def test_a_candidate_on_its_way_is_named_too():
+    release = running()
+    edit(release)
+    release.turn()
+    assert release.status.candidate
+    release.now = later(60)
+    release.world.trust = trust(bo={"revokedAt": "2026-12-01T09:30:00Z"})
+    release.world.publish(everything=True)
+    release.turn(obey=False)
+    assert "1.4.0 was released with bo's key" in vouched(release).message
+    assert "1.3.0 was released with bo's key" in vouched(release).message
+
+
+def test_a_revoked_key_makes_one_warning():
+    release = running()
+    before = release.status
+    release.now = later(60)
+    release.world.trust = trust(bo={"revokedAt": "2026-12-01T09:30:00Z"})
+    release.world.publish(everything=True)
+    after = release.turn()
+    said = []
+    world = SimpleNamespace(
+        log=SimpleNamespace(warning=lambda *_, **__: None, info=lambda *_, **__: None),
+        event=lambda _, **fields: said.append(fields), wake_ledger=lambda _: None, telemetry=None,
+    )  # fmt: skip
+    announce(FRAUD, before, after, world)
+    announce(FRAUD, after, release.turn(), world)
+    assert [(row["warning"], row["reason"]) for row in said] == [(True, "KeyRevoked")]
+    assert said[0]["message"].endswith("; it keeps running")
+
+
+def test_a_second_signature_beside_the_same_text_ends_the_alarm():
+    release = running()
+    release.now = later(60)
+    dee = trust(bo={"revokedAt": "2026-12-01T09:30:00Z"}).to_data()
+    dee["spec"]["people"][3]["roles"] = ["owner"]
+    release.world.trust = read_trust(dee, path="trust.yaml")
+    release.world.publish(everything=True)
+    release.settle()
+    assert vouched(release).status == "False"
+    both = signature(PROD, release.repo.text(PROD).encode(), "bo") + signature(
+        PROD, release.repo.text(PROD).encode(), "dee"
+    )
+    release.repo.write(f"{PROD}.sig", both)
+    release.settle()
+    assert (vouched(release).status, vouched(release).reason) == ("True", "OtherKeysValid")

@@ -24,6 +24,7 @@ READY = Condition(
     type="Ready", status="True", reason="Promoted", message="1.4.0 is Healthy on 2 of 2 clusters", since=NOW
 )
 UNTRUSTED = Condition(type="ConfigTrusted", status="False", reason="ConfigNotTrusted", message="e.yaml", since=NOW)
+UNVOUCHED = Condition(type="Vouched", status="False", reason="KeyRevoked", message="bo's key", since=NOW)
 LOG = "us-1: container onnx-server restarts again and again: exit code 1, last log line: no such model"
 SICK = READY.model_copy(update={"status": "False", "message": f"1.4.0 is Healthy on 1 of 2 clusters; {LOG}"})
 UNSIGNED = Gate(kind="Signature", open=False, reason="NotVerified", message="r.yaml is not verified: not signed")
@@ -70,6 +71,12 @@ ROWS = {
         {"stable": OLD, "phase": Phase.PROMOTED, "conditions": (READY, UNTRUSTED)},
         False,
         f"prod/fraud 1.4.0 is live: {READY.message}; but not all that governs it is in force: e.yaml",
+        None,
+    ),
+    "the key that released it was revoked": (
+        {"stable": OLD, "conditions": (READY, UNVOUCHED)},
+        True,
+        f"prod/fraud 1.4.0 is live: {READY.message}; but no key that counts vouches for it any more: bo's key",
         None,
     ),
     "nothing was looked at": ({}, False, "prod/fraud 1.4.0 is not live: it was not looked at yet", None),
