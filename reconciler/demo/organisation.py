@@ -12,7 +12,7 @@ from reconciler.cli.approving import CONFIG_TRUST
 from reconciler.cli.signing import CONFIG_REPOSITORY, sign_file
 from reconciler.documents.schema import is_document_path, parse
 from reconciler.edges.git import Actor
-from reconciler.edges.git.checkout import Checkout
+from reconciler.edges.git.checkout import Checkout, history
 from reconciler.errors import Refused
 from reconciler.loop.bundle import bundled
 from reconciler.loop.statements import SIGNED
@@ -111,6 +111,15 @@ class Organisation:
         revision = self.checkout.commit(message, who.actor)
         self.checkout.push()
         return revision
+
+    def force_push(self, revision: str) -> str:
+        """Rewrite the trunk: it ends at an earlier revision, as after `git reset --hard` and `git push --force`."""
+        before = self.checkout.head()
+        with history(self.checkout.top) as opened:
+            head = opened.resolve(revision)
+        self.checkout.reset(head)
+        self.checkout.push_ref("refs/heads/main", head, before)
+        return head
 
 
 def make(

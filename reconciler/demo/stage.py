@@ -23,7 +23,8 @@ from reconciler.edges.kube.connect import Connection, open_kubeconfig
 from reconciler.edges.kube.states import States
 from reconciler.errors import Conflict, Misused, NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
-from reconciler.model.state import ReleaseState, ReleaseStatus, TargetState
+from reconciler.model.plan import Condition
+from reconciler.model.state import ReleaseState, ReleaseStatus, RepositoryState, TargetState
 
 CLUSTERS = ("eu-1", "us-1")
 NAMESPACES = ("reconciler-system", "churn-staging", "fraud", "fraud-dev", "fraud-staging", "llm", "llm-staging")
@@ -108,6 +109,15 @@ class Stage:
             return States(home, ReleaseState).get("reconciler-system", key.state_name).value.status
         except NotFound:
             return ReleaseStatus()
+
+    def repository_condition(self, kind: str) -> Condition:
+        """What the home cluster says of the repository; raises NotFound while it says nothing of that kind."""
+        listing = States(self.connections[CLUSTERS[0]], RepositoryState).list("reconciler-system")
+        rows = (row for stored in listing.stored for row in stored.value.status.conditions if row.type == kind)
+        found = next(rows, None)
+        if found is None:
+            raise NotFound(f"the repository has no condition {kind}")
+        return found
 
     def target(self, cluster: str, environment: str, name: str, namespace: str) -> TargetState:
         """What a cluster says of a release; raises NotFound."""

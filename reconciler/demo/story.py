@@ -1,4 +1,4 @@
-"""The story that the demo tells: eleven steps, each with what people do and what is checked afterwards.
+"""The story that the demo tells: twelve steps, each with what people do and what is checked afterwards.
 
 Every check looks at the clusters or at Git, never at what the daemon says of itself alone. The same story is a test on
 the embedded clusters and on real ones.
@@ -241,6 +241,24 @@ def rebuild(stage: Stage) -> str:
     return f"{rebuilt}; history, newest first: {history}"
 
 
+def rewrite(stage: Stage) -> str:
+    """Somebody force-pushes a history without the last release; nothing follows it until an owner accepts it."""
+    people = stage.organisation
+    lost = edit(stage, PROD, version="1.8.0", auc=0.965, who="bo", message="Promote fraud-detector 1.8.0 to prod")
+    stage.types("cy", "approve", PROD)
+    people.commit("Approve fraud-detector 1.8.0", people.person("cy"))
+    stage.wait("1.8.0 serves in production", lambda: serves(stage, "1.8.0"), telling="prod/fraud-detector")
+    head = people.force_push(f"{lost}~1")
+    stage.wait("the rewritten trunk is seen", lambda: stage.repository_condition("Synced").reason == "TrunkRewritten")
+    sentence = stage.repository_condition("Synced").message
+    if not runs(stage, "1.8.0"):
+        raise Refused("a rewritten trunk was followed")
+    stage.types("bo", "trunk", "accept", head, "--config", str(people.settings))
+    stage.wait("the trunk is followed again", lambda: stage.repository_condition("Synced").status == "True")
+    seconds = stage.wait("1.7.0 serves again", lambda: serves(stage, "1.7.0"), telling="prod/fraud-detector")
+    return f"Held: {sentence}. Bo signed the step, and 1.7.0, which is what it asks for, returned ({seconds:.1f} s)"
+
+
 def _uids(stage: Stage) -> set[str]:
     return {pod["metadata"]["uid"] for cluster in CLUSTERS for pod in pods(stage, cluster)}
 
@@ -261,4 +279,5 @@ STORY: tuple[Step, ...] = (
     Step(title="Approval", words="Production asks for risk's yes, and Bo merges 1.7.0.", play=approval),
     Step(title="Removal", words="Ada deletes churn-scorer's file; later Bo signs its removal.", play=removal),
     Step(title="Start again with nothing", words="The daemon's disk and its state objects are deleted.", play=rebuild),
+    Step(title="Trunk rewritten", words="Somebody force-pushes main without the last release.", play=rewrite),
 )

@@ -75,6 +75,17 @@ def test_a_revert_brings_the_old_bytes_back(world):
     assert world.checkout.changed() == ()
 
 
+def test_a_reset_goes_back_to_a_commit_with_every_file_and_takes_no_option_for_one(world):
+    first = world.checkout.head()
+    world.write("clusters/eu-1.yaml", CLUSTER + "#\n")
+    world.checkout.commit("second", ADA)
+    world.checkout.reset(first)
+    assert (world.checkout.head(), world.checkout.changed()) == (first, ())
+    assert (world.root / "clusters/eu-1.yaml").read_text() == CLUSTER
+    with pytest.raises(Misused):
+        world.checkout.reset("--soft")
+
+
 def test_clones_push_and_pull_and_a_lost_race_is_refused(world, upstream):
     clone = Checkout.clone(upstream.as_uri(), world.folder / "other")
     assert clone.head() == world.checkout.head()

@@ -207,6 +207,11 @@ class Checkout:
         _expect(output, f"{revision} could not be reverted")
         return self.head()
 
+    def reset(self, revision: Revision) -> None:
+        """Move the branch and the work tree to a commit; what they had besides is lost here."""
+        output = self._run(["reset", "--quiet", "--hard", check_revision(revision)])
+        _expect(output, f"{self.top} could not be moved to {revision}")
+
     def push(self, branch: str = "main") -> None:
         """Push the branch to `origin`, which is on this machine; raises Refused when that has moved on."""
         check_ref(f"refs/heads/{branch}")
