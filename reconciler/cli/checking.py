@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.digest import sha256_of
-from reconciler.documents.index import Index, index_of, problems_at
+from reconciler.documents.depend import Name, depends_on, unmet
+from reconciler.documents.index import Index, index_of, problems_at, release_place
 from reconciler.documents.load import read
 from reconciler.documents.resolve import resolve, runtimes_of, unchained
 from reconciler.documents.schema import KINDS, Loaded, NotOurs, is_document_path, parse
@@ -17,6 +18,7 @@ from reconciler.errors import Invalid, Problem
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
 from reconciler.model.policy import Policy
+from reconciler.model.release import ModelRelease
 from reconciler.model.trustfile import TrustFile
 from reconciler.render import BUILTIN, RENDERER
 from reconciler.trust.people import unusable_keys
@@ -50,6 +52,7 @@ def check_tree(contents: Mapping[str, bytes]) -> Checked:
         note = "what releases refer to was not checked: first repair the documents that cannot be read"
     else:
         found += _references(index, contents)
+        found += _dependencies(index, broken)
     found += _trust_files([one for one in loaded if one.kind == "Trust"])
     found += _policies([one for one in loaded if one.kind == "Policy"])
     paths = sorted([*(one.path for one in loaded), *broken])
@@ -98,6 +101,18 @@ def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem
             )  # fmt: skip
         except Invalid as error:
             yield from error.problems
+
+
+def _dependencies(index: Index, broken: Iterable[str]) -> Iterator[Problem]:
+    """Dependencies that lead nowhere or in a circle. A release that cannot be read is there, by its path."""
+    releases: dict[Name, ModelRelease] = {}
+    for one in index.documents.values():
+        if isinstance(one.document, ModelRelease):
+            releases[one.document.environment, one.name] = one.document
+    names = {*releases, *(place for path in broken if (place := release_place(path)))}
+    for one in index.documents.values():
+        if one.kind == "ModelRelease":
+            yield from unmet(one, names, lambda name: depends_on(releases[name]) if name in releases else ())
 
 
 def _unchained(environment: Environment) -> Environment:

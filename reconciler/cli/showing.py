@@ -64,8 +64,10 @@ def _why(state: "ReleaseState") -> str:
     gates = "; ".join(gate.message for gate in state.status.gates)
     ready, message = _condition(state, "Ready")
     moving = state.status.message if state.status.candidate else ""
-    told = "; ".join(filter(None, (_condition(state, kind)[1] for kind in ("ConfigTrusted", "Vouched"))))
-    return gates or ("" if ready == "True" else message) or moving or told
+    untrusted = "; ".join(filter(None, (_condition(state, kind)[1] for kind in ("ConfigTrusted", "Vouched"))))
+    told = gates or ("" if ready == "True" else message) or moving or untrusted
+    glass = _condition(state, "BreakGlass")[1]
+    return "; ".join(part for part in (told, f"BREAK-GLASS: {glass}" if glass else "") if part)
 
 
 def _row(state: "ReleaseState") -> tuple[str, ...]:
@@ -89,9 +91,10 @@ def _detail(state: "ReleaseState") -> str:
         lines.append(f"  candidate {now.candidate.model_version} ({now.candidate.version[:17]})")
     lines += [f"  phase     {now.phase}", f"  revision  {now.revision[:12]}"]
     for row in now.conditions:
-        words = "" if row.type == "Held" else row.message  # its gates have a line each
+        words = "" if row.type == "Held" else _indented(row.message)  # its gates have a line each
         lines.append(f"  {row.type:<13} {row.status:<8} {row.reason}: {words}".rstrip(": "))
     lines += [f"  ✗ {gate.kind}: {_indented(gate.message)}" for gate in now.gates]
+    lines += [f"  ! {row.kind}: {_indented(row.sentence)}" for row in now.opened]
     lines += [f"  · policy {verdict.name}: {verdict.result} {verdict.message}".rstrip() for verdict in now.verdicts]
     for cluster, directive in now.directives.items():
         sizes = ", ".join(

@@ -102,6 +102,14 @@ def misplaced(loaded: Loaded) -> tuple[Problem, ...]:
     return (loaded.problem(("spec", "environment"), sentence),)
 
 
+def release_place(path: str) -> tuple[str, str] | None:
+    """Environment and name of the release whose file lies at `releases/<environment>/<name>.yaml`; None elsewhere."""
+    parts = PurePosixPath(path).parts
+    if len(parts) < 3 or parts[-3] != RELEASES:  # noqa: PLR2004  # releases, environment, file
+        return None
+    return parts[-2], PurePosixPath(path).stem
+
+
 def twins(index: Index, identity: Identity) -> tuple[Problem, ...]:
     """One problem at every file of an identity that has several; empty otherwise."""
     paths = index.paths.get(identity, ())

@@ -14,6 +14,7 @@ from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
+from reconciler.model.release import Effective
 from reconciler.model.wire import Labels, format_time
 
 
@@ -62,18 +63,19 @@ class Waived:
 
 
 def waive(
-    key: ReleaseKey, version: str, verdicts: Iterable[PolicyVerdict], waivers: Mapping[str, tuple[Waiver, InForce]],
-    *, released_by: frozenset[str], now: datetime,
+    key: ReleaseKey, release: Effective, verdicts: Iterable[PolicyVerdict],
+    waivers: Mapping[str, tuple[Waiver, InForce]], *, released_by: frozenset[str], now: datetime,
 ) -> Waived:  # fmt: skip
     """The verdicts, with every no that somebody waived turned into a skip; `released_by` signed the release."""
     rows: list[PolicyVerdict] = []
     used: list[datetime] = []
     notes: list[str] = []
-    found = [waivers[name] for name in sorted(waivers) if waivers[name][0].covers(key.environment, key.name, version)]
+    about = (key.environment, key.name, release.version, release.manifest)
+    found = [waivers[name] for name in sorted(waivers) if waivers[name][0].covers(*about)]
     for verdict in verdicts:
-        about = [row for row in found if row[0].spec.policy == verdict.name and now < row[0].spec.expires]
+        named = [row for row in found if row[0].spec.policy == verdict.name and now < row[0].spec.expires]
         chosen = None
-        for waiver, source in about if verdict.result in CLOSING else ():
+        for waiver, source in named if verdict.result in CLOSING else ():
             if both := sorted(source.signers & released_by):
                 who = " and ".join(both)
                 notes.append(f"{source.path} does not count: {who} signed both the waiver and the release")

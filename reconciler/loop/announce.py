@@ -7,6 +7,8 @@ a crash tells the same or nothing.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from reconciler.judge.dependencies import KIND as DEPENDENCY
+from reconciler.judge.limits import KIND as LIMIT
 from reconciler.loop.apart import WHOLE
 from reconciler.loop.approving import Consent
 from reconciler.loop.facts import Judged
@@ -14,24 +16,25 @@ from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, short
-from reconciler.model.plan import Condition, condition
+from reconciler.model.plan import Condition, Gate, Opened, condition
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
 from reconciler.trust.vouching import Note, Vouching
 
+_OF_OTHERS = frozenset({LIMIT, DEPENDENCY})
 NO_GATE = "NoGateClosed"
 VOUCHED = "Vouched"
-_WARNINGS = frozenset({"Held", "Aborted"})
+_WARNINGS = frozenset({"Held", "Aborted", "BreakGlass"})
 
 
 def conditions(
     before: ReleaseStatus, after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting], notes: Iterable[str],
-    now: datetime, *, keys: Note | None = None,
+    now: datetime, *, keys: Note | None = None, glass: Iterable[str] = (),
 ) -> tuple[Condition, ...]:  # fmt: skip
     """The release's conditions: Ready, Held, Reconciling; ConfigTrusted when a newer text is not in force.
 
-    Vouched is there when a key that released what runs has ended (`keys`).
+    Vouched is there when a key that released what runs has ended (`keys`), BreakGlass while one counts (`glass`).
     """
     ready, reason, message = _ready(after, clusters)
     closed = after.gates[0] if after.gates else None
@@ -62,6 +65,9 @@ def conditions(
                 message=keys.sentence, now=now,
             )
         )  # fmt: skip
+    if told := "\n".join(glass):
+        word = "GlassBroken" if after.opened else "GlassArmed"
+        rows.append(condition(old, type_="BreakGlass", status=True, reason=word, message=told, now=now))
     return tuple(rows)
 
 
@@ -109,10 +115,12 @@ def records(
 ) -> tuple[OutboxEntry, ...]:
     """What the ledger is to be told about this step, oldest first."""
     rows = []
-    held = {gate.message for gate in after.gates}
-    if held and held != {gate.message for gate in before.gates}:
+    held = {_news(gate) for gate in after.gates}
+    if held and held != {_news(gate) for gate in before.gates}:
         message = "\n".join(gate.message for gate in after.gates)
         rows.append(_entry("Held", key, before, after, judged, now, message=message))
+    if fresh := [row for row in after.opened if _which(row) not in {_which(old) for old in before.opened}]:
+        rows.append(_glass(key, after, judged, fresh, now))
     moved = after.candidate and (not before.candidate or before.candidate.version != after.candidate.version)
     if moved and after.phase is not Phase.PROMOTED:
         rows.append(_entry("Started", key, before, after, judged, now, message=_start_sentence(key, after)))
@@ -197,6 +205,40 @@ def _entry(
         stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
         blobs |= {stem: file.blob, f"{stem}.sig": file.signature_blob}
     return OutboxEntry(record=record, blobs=blobs)
+
+
+def _news(gate: Gate) -> str:
+    """What of a closed gate makes a record when it changes. Others' progress is no news of this release."""
+    return gate.reason if gate.kind in _OF_OTHERS else gate.message
+
+
+def _which(row: Opened) -> tuple[object, ...]:
+    """What makes an opened gate another one than before; its words may change while it stays open."""
+    return row.kind, row.reason, row.path, row.why, row.signers, row.expires
+
+
+def _glass(
+    key: ReleaseKey, after: ReleaseStatus, judged: Judged, fresh: Iterable[Opened], now: datetime
+) -> OutboxEntry:
+    """The record of a broken glass: which gates, by which document, why, who signed it and until when."""
+    standing = judged.standing
+    record = Record(
+        time=now.replace(microsecond=0),
+        kind="BreakGlass",
+        repository=key.repository,
+        environment=key.environment,
+        name=key.name,
+        revision=after.revision,
+        manifest=_manifest(standing.file, None, after, theirs=True),
+        version=standing.resolved.effective.version if standing.resolved else "",
+        closure=after.closure,
+        signatures=standing.verification.signed if standing.verification else (),
+        approvals=judged.consent.counted,
+        clusters=tuple(sorted(after.directives)),
+        message="\n".join(f"{row.kind}: {row.sentence}" for row in fresh),
+        detail={"opened": [row.to_data() for row in fresh]},
+    )
+    return OutboxEntry(record=record)
 
 
 def _removed(

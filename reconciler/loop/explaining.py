@@ -131,7 +131,7 @@ def _waived(
     """The verdicts after the waivers among the documents, as if each were signed."""
     waivers = {one.name: (one.as_(Waiver), InForce(path=one.path)) for one in known if one.kind == "Waiver"}
     key = _key(release.name, effective.spec.environment)
-    return waive(key, effective.version, verdicts, waivers, released_by=frozenset(), now=now)
+    return waive(key, effective, verdicts, waivers, released_by=frozenset(), now=now)
 
 
 def _key(name: str, environment: str) -> ReleaseKey:

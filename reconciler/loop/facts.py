@@ -16,7 +16,7 @@ from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey
-from reconciler.model.plan import Gate
+from reconciler.model.plan import Gate, Opened
 from reconciler.model.policy import PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import ReleaseState, ReleaseStatus, unpack
@@ -59,6 +59,10 @@ class Judged:
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
     upstream: Upstream | None = None
+    opened: tuple[Opened, ...] = ()
+    """What a break-glass opened; those gates are open in `gates`."""
+    glass: tuple[str, ...] = ()
+    """A sentence for every break-glass that counts for this text."""
     look_at: datetime | None = None
     """When a gate opens or closes by itself."""
 

@@ -6,8 +6,8 @@ one in force and is named everywhere it matters; one that was never accepted is 
 that nobody can read any more stops everything new: without it a policy would be gone.
 
 A Hold needs no signature, for stopping is always allowed; once accepted it stays in force, word for word, until its
-`until` or a signed removal. A Waiver is signed by somebody who may waive in every environment that it names; without
-its file it is over, for that only closes.
+`until` or a signed removal. A Waiver is signed by somebody who may waive (of a break-glass: break the glass) in every
+environment that it names; without its file it is over, for that only closes.
 
 The trust file comes first: one of the repository that follows the mounted one is in force for everything else, is
 remembered like every accepted text, and nothing ends it but a later version (trust/succession).
@@ -324,13 +324,17 @@ def _judged(court: _Court, known: File, loaded: Loaded) -> tuple[str, tuple[str,
     if loaded.kind == "Hold":
         return _held_to(court, known, loaded), ()
     accepted = court.accepted.get(known.path)
-    if accepted and accepted.blob == known.blob:
-        return "", accepted.signers
+    signers = accepted.signers if accepted and accepted.blob == known.blob else None
+    glass = isinstance(loaded.document, Waiver) and loaded.document.spec.break_glass is not None
+    if signers is not None and not glass:
+        return "", signers
     try:
         statement = statement_of(court.repository, known.path, loaded, known.sha256)
     except Refused as error:  # a path that no statement can be made of
         return f"{known.path}: {error.message}", ()
     found = verify_config(statement, known.signature, court.trust, loaded, first_seen=court.now, now=court.now)
+    if signers is not None:  # of a break-glass a second person may sign later, and what the first signed is in force
+        return "", tuple(sorted({*signers, *(found.people if found.verified else ())}))
     if not found.verified:
         return f"{known.path}: {'; '.join(found.unsigned)}", ()
     return "", tuple(sorted(found.people)) if isinstance(loaded.document, Waiver) else ()

@@ -37,6 +37,7 @@ def status_file(state: ReleaseState, record: int) -> bytes:
         "closure": status.closure,
         "conditions": [row.to_full_data() for row in status.conditions],
         "gates": [gate.to_full_data() for gate in status.gates],
+        "opened": [row.to_full_data() for row in status.opened],
         "clusters": sorted(status.directives),
         "record": record,
     }
@@ -56,6 +57,12 @@ def readme(repository: str, states: Sequence[ReleaseState], recent: Sequence[Rec
         f"**{len(states)} releases: {summary}.**",
         "",
     ]
+    broken = [(state, sentence) for state in states if (sentence := _glass(state))]
+    if broken:
+        lines += ["## Break-glass in force", "", "| release | what |", "|---|---|"]
+        ordered = sorted(broken, key=lambda row: status_path(row[0]))
+        lines += [f"| {escape(_where(state))} | {escape(sentence)} |" for state, sentence in ordered[:_MOST_ROWS]]
+        lines.append("")
     trouble = [state for state, word in zip(states, words, strict=True) if word != "Promoted"]
     if trouble:
         lines += ["| release | model | phase | why |", "|---|---|---|---|"]
@@ -80,5 +87,13 @@ def _row(state: ReleaseState) -> str:
     status = state.status
     why = "; ".join(gate.message for gate in status.gates) or status.message
     model = status.stable.model_version if status.stable else status.model_version
-    where = f"{state.release.environment}/{state.release.name}"
-    return f"| {escape(where)} | {escape(model)} | {_word(state)} | {escape(why)} |"
+    return f"| {escape(_where(state))} | {escape(model)} | {_word(state)} | {escape(why)} |"
+
+
+def _where(state: ReleaseState) -> str:
+    return f"{state.release.environment}/{state.release.name}"
+
+
+def _glass(state: ReleaseState) -> str:
+    """What a break-glass opens or may open for it; empty when none counts."""
+    return next((row.message for row in state.status.conditions if row.type == "BreakGlass"), "")

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from reconciler.errors import ReconcilerError
+from reconciler.loop.admitting import admit
 from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.release import conclude, gather, judge, steer, verify
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.target import look
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey
-from reconciler.model.plan import Gate, Plan
+from reconciler.model.plan import BREAK_GLASS, Gate, Plan
 from reconciler.model.state import Apply, ReleaseStatus, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
@@ -20,18 +21,23 @@ from reconciler.plan.order import order
 def previews(world: World, snapshot: Snapshot) -> Iterator[Preview]:
     """One preview per release of the repository, by key; `world` must already show this snapshot."""
     stored = {release_key(row.value.release) for row in world.home.releases().values()}
-    keys = set(snapshot.releases) | {key for key in stored if key.repository == snapshot.repository}
-    for key in sorted(keys):
-        facts = gather(key, world)
-        if facts is not None:
-            yield _preview(key, facts, world)
+    keys = sorted(set(snapshot.releases) | {key for key in stored if key.repository == snapshot.repository})
+    try:
+        for key in keys:
+            facts = gather(key, world)
+            if facts is not None:
+                yield _preview(key, facts, world)
+    finally:  # one release that would start takes room from the next, until the preview is over
+        for key in keys:
+            world.claims.drop(key)
 
 
 def _preview(key: ReleaseKey, facts: ReleaseFacts, world: World) -> Preview:
-    judged = judge(facts, verify(facts), world)
+    judged = admit(facts, judge(facts, verify(facts), world), world)
     status = conclude(facts, judged, steer(facts, judged))
     plans, gates = _plans(key, status, world)
-    before = facts.status.stable
+    before, resolved = facts.status.stable, judged.standing.resolved
+    asked = resolved.effective if resolved else None
     return Preview(
         key=key,
         path=judged.standing.file.path if judged.standing.file else "",
@@ -41,12 +47,14 @@ def _preview(key: ReleaseKey, facts: ReleaseFacts, world: World) -> Preview:
         verdicts=judged.verdicts,
         plans=tuple(plans),
         message=status.message,
+        version=asked.version if asked else "",
+        manifest=asked.manifest if asked else "",
     )
 
 
 def _telling(judged: Judged) -> tuple[Gate, ...]:
     """All gates; those of policies are told by their verdicts."""
-    return tuple(gate for gate in judged.gates if gate.kind != "Policy" or not gate.open)
+    return tuple(gate for gate in judged.gates if gate.kind != "Policy" or not gate.open or gate.reason == BREAK_GLASS)
 
 
 def _plans(key: ReleaseKey, status: ReleaseStatus, world: World) -> tuple[list[Plan], list[Gate]]:

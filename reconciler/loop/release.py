@@ -13,6 +13,7 @@ from reconciler.judge.question import Asked
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
+from reconciler.loop.admitting import admit, stake
 from reconciler.loop.announce import announce, conditions, records
 from reconciler.loop.approving import all_votes, consent_to_promote
 from reconciler.loop.facts import Judged, ReleaseFacts, Steered
@@ -54,7 +55,14 @@ def reconcile_release(key: ReleaseKey, world: World) -> float | None:
             return LEDGER_AGAIN
         world.forget_release(key)
         return None
-    judged = judge(facts, verify(facts), world)
+    try:
+        return _pass(facts, world)
+    finally:
+        world.pass_over(key)
+
+
+def _pass(facts: ReleaseFacts, world: World) -> float | None:
+    judged = admit(facts, judge(facts, verify(facts), world), world)
     steered = steer(facts, judged)
     status = conclude(facts, judged, steered)
     written = direct(facts, status, world)
@@ -219,6 +227,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
     update: dict[str, object] = {
         "revision": before.revision if same else facts.snapshot.revision,
         "gates": tuple(gate for gate in judged.gates if not gate.open),
+        "opened": judged.opened,
         "verdicts": tuple(_kept_verdict(row) for row in judged.verdicts),
         "manifest": manifest,
         "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
@@ -234,8 +243,9 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         progressed = before.model_copy(update=update)
         update |= ended(progressed, before, judged.ending, standing, facts.snapshot, facts.clusters, facts.now)
     after = before.model_copy(update=update)
-    rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=_vouching(facts, after, standing))
-    after = after.model_copy(update={"conditions": rows})
+    keys = _vouching(facts, after, standing)
+    told = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
+    after = after.model_copy(update={"conditions": told})
     return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
 
 
@@ -354,6 +364,11 @@ def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:
     value = ReleaseState(release=release_ref(facts.key), status=status.model_copy(update={"outbox": pending}))
     world.save_release(value, facts.stored)
     world.wake_releases(downstream(facts.key, facts.snapshot))
+    world.wake_releases(facts.snapshot.dependents.get(facts.key, ()))
+    if world.claims.anybody(facts.key) and stake(before or ReleaseStatus(), world.unpack) != stake(
+        status, world.unpack
+    ):
+        world.wake_waiting(facts.key)
     return True
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.digest import sha256_of
+from reconciler.documents.depend import depends_on
 from reconciler.documents.index import misplaced
 from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
 from reconciler.errors import Invalid, Problem
@@ -69,6 +70,8 @@ class Snapshot:
     doubles: Mapping[ReleaseKey, str]
     approvals: Mapping[ReleaseKey, tuple[SignatureFile, ...]]
     removals: Mapping[ReleaseKey, Mapping[str, SignatureFile]]
+    dependents: Mapping[ReleaseKey, frozenset[ReleaseKey]]
+    """Who depends on a release, directly."""
     problems: tuple[Problem, ...]
     rejected: tuple[str, ...]
 
@@ -111,6 +114,7 @@ class Index:
         self._releases: Layered[ReleaseKey, ReleaseFile] = Layered()
         self._by_environment: dict[str, set[ReleaseKey]] = {}
         self._by_runtime: dict[str, set[ReleaseKey]] = {}
+        self._dependents: dict[ReleaseKey, frozenset[ReleaseKey]] = {}
         self._governed: dict[Identity, Governed] = {}
         self._refused: dict[Identity, str] = {}
         self._doubles: dict[ReleaseKey, str] = {}
@@ -150,6 +154,7 @@ class Index:
         regoverned = self._govern(trust, accepted, now) if again else frozenset()
         assert self._trust is not None  # noqa: S101  # judged now, or before
         affected |= self._affected_by(regoverned)
+        affected |= self._depending(affected)
         if everything:
             affected |= set(self._releases)
         snapshot = Snapshot(
@@ -164,6 +169,7 @@ class Index:
             doubles=dict(self._doubles),
             approvals=self._apart.approvals,
             removals=self._apart.removals,
+            dependents=dict(self._dependents),
             problems=tuple(problem for path in sorted(self._problems) for problem in self._problems[path]),
             rejected=rejected,
         )
@@ -233,6 +239,7 @@ class Index:
         previous = self._releases.get(key)
         if previous and previous.document:
             self._by_runtime.get(previous.document.spec.serving.runtime, set()).discard(key)
+            self._depend(key, previous.document, there=False)
         if not paths:
             self._paths_of.pop(key, None)
             self._doubles.pop(key, None)
@@ -247,7 +254,28 @@ class Index:
         self._by_environment.setdefault(key.environment, set()).add(key)
         if entry.document:
             self._by_runtime.setdefault(entry.document.spec.serving.runtime, set()).add(key)
+            self._depend(key, entry.document, there=True)
         self._releases = self._releases.changed({key: entry})
+
+    def _depend(self, key: ReleaseKey, document: ModelRelease, *, there: bool) -> None:
+        """Note, or forget, whom this release depends on."""
+        for environment, name in depends_on(document):
+            other = self._release_key(EnvironmentName(environment), name)
+            rest = self._dependents.get(other, frozenset()) - {key}
+            after = rest | {key} if there else rest
+            self._dependents |= {other: after}
+            if not after:
+                del self._dependents[other]
+
+    def _depending(self, keys: Iterable[ReleaseKey]) -> set[ReleaseKey]:
+        """All who depend on these, also by way of others: a circle may have closed or opened far away."""
+        found: set[ReleaseKey] = set()
+        todo = list(keys)
+        while todo:
+            fresh = self._dependents.get(todo.pop(), frozenset()) - found
+            found |= fresh
+            todo += fresh
+        return found
 
     def _file(self, key: ReleaseKey, known: File) -> ReleaseFile:
         return ReleaseFile(

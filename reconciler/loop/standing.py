@@ -4,13 +4,14 @@ Pure: everything comes from one snapshot, one release state and the time. Polici
 (`ask`), because evaluating them is an edge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.digest import closure_of, sha256_of
+from reconciler.documents.depend import Name, depends_on, unmet
 from reconciler.documents.resolve import Resolved, resolve, runtimes_of
-from reconciler.errors import Invalid
+from reconciler.errors import Invalid, Problem
 from reconciler.judge.gates import invalid_gate, signature_gate
 from reconciler.judge.question import Asked, LoadedPolicy, ask, misnamed, own_policy
 from reconciler.judge.upstream import Upstream
@@ -21,7 +22,7 @@ from reconciler.loop.statements import statement_of
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
 from reconciler.model.facts import CommitFact
-from reconciler.model.ids import Closure, ReleaseKey
+from reconciler.model.ids import Closure, EnvironmentName, ReleaseKey, ReleaseName
 from reconciler.model.plan import Gate
 from reconciler.model.policy import Operation
 from reconciler.model.release import Effective
@@ -79,13 +80,13 @@ def stand(
     gates = [signature_gate(file.path, verification)]
     notes, closed = _governing(file, snapshot)
     gates += closed
-    resolved = None
+    resolved, problems = None, list(_unmet(file, snapshot))
     try:
         resolved = _resolve(file, snapshot)
-        gates.append(invalid_gate(()))
     except Invalid as error:
-        if not closed:
-            gates.append(invalid_gate(error.problems))
+        problems += error.problems if not closed else ()
+    if problems or resolved:
+        gates.append(invalid_gate(problems))
     return Standing(
         file=file,
         first_seen=first_seen,
@@ -160,6 +161,38 @@ def _resolve(file: ReleaseFile, snapshot: Snapshot) -> Resolved:
         repository=snapshot.repository,
         renderer=RENDERER,
     )
+
+
+def _unmet(file: ReleaseFile, snapshot: Snapshot) -> Iterator[Problem]:
+    """What is wrong with what it depends on."""
+    assert file.loaded is not None  # noqa: S101  # the caller saw the document
+    document = file.document
+    if document is None or not document.spec.depends_on:
+        return
+
+    def follow(name: Name) -> tuple[Name, ...]:
+        row = snapshot.releases.get(key_of(snapshot, name))
+        return depends_on(row.document) if row and row.document else ()
+
+    yield from unmet(file.loaded, _Names(snapshot), follow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The releases of a snapshot by environment and name, without a copy."""
+
+    snapshot: Snapshot
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, tuple) and key_of(self.snapshot, name) in self.snapshot.releases
+
+    def __iter__(self) -> Iterator[Name]:
+        return ((key.environment, key.name) for key in self.snapshot.releases)
+
+
+def key_of(snapshot: Snapshot, name: Name) -> ReleaseKey:
+    """The key of a release of this repository."""
+    return ReleaseKey(repository=snapshot.repository, environment=EnvironmentName(name[0]), name=ReleaseName(name[1]))
 
 
 def _verified(

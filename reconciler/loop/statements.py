@@ -41,11 +41,15 @@ def verify_config(
 ) -> Verification:
     """Whether a governing document is signed by people who may: configure its path or, of a Waiver, waive.
 
-    Of a Waiver every environment that it names is asked; the first that nobody may waive in is the answer.
+    Of a Waiver every environment that it names is asked; the first that nobody may waive in is the answer. Of one that
+    breaks the glass only those count who may do so in every environment that it names.
     """
     asked: list[tuple[Verb, str, str]] = [("configure", "", loaded.path)]
+    glass = False
     if isinstance(loaded.document, Waiver):
-        asked = [("waive", environment, "") for environment in loaded.document.spec.selector.environments]
+        glass = loaded.document.spec.break_glass is not None
+        verb: Verb = "breakGlass" if glass else "waive"
+        asked = [(verb, environment, "") for environment in loaded.document.spec.selector.environments]
     found = [
         verify(
             statement, signature, trust, verb=verb, environment=environment, path=path, first_seen=first_seen, now=now
@@ -54,4 +58,9 @@ def verify_config(
     ]
     signed = {fact.person: fact for one in found for fact in one.signed}
     missing = next((one for one in found if not one.verified), None)
+    if glass and not missing:
+        everywhere = frozenset.intersection(*(one.people for one in found))
+        signed = {person: fact for person, fact in signed.items() if person in everywhere}
+        unsigned = () if signed else ("nobody who signed it may break the glass in every environment that it names",)
+        return Verification(threshold=1, signed=tuple(signed.values()), unsigned=unsigned)
     return missing or Verification(threshold=1, signed=tuple(signed.values()))

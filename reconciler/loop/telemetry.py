@@ -27,7 +27,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "reconciler_releases": ("gauge", "Releases on the trunk.", ("repository",)),
     "reconciler_decisions_total": (
         "counter",
-        "What happened to releases: Started, Promoted, RolledBack, Aborted, Held.",
+        "What happened to releases: Started, Promoted, RolledBack, Aborted, Held, BreakGlass.",
         ("kind", "environment"),
     ),
     "reconciler_ledger_flushes_total": ("counter", "Ledger commits pushed, by result.", ("repository", "result")),

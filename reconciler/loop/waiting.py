@@ -32,7 +32,7 @@ class Waiting:
 
 def waiting(status: ReleaseStatus, standing: Standing, snapshot: Snapshot, now: datetime) -> Waiting:
     """What holds the change that the trunk asks for, apart from trust and policies."""
-    if standing.resolved is None or not _moves_forward(status, standing):
+    if standing.resolved is None or not moves_forward(status, standing):
         return Waiting()
     parts = (_on_hold(standing, snapshot, now), _scheduled(standing, now), _in_windows(status, standing, snapshot, now))
     moments = [part.look_at for part in parts if part.look_at and part.look_at > now]
@@ -42,7 +42,7 @@ def waiting(status: ReleaseStatus, standing: Standing, snapshot: Snapshot, now: 
     )
 
 
-def _moves_forward(status: ReleaseStatus, standing: Standing) -> bool:
+def moves_forward(status: ReleaseStatus, standing: Standing) -> bool:
     """False for what runs already, for a return to stable, and for a known-good text."""
     asked, _ = wanted(status, standing, gates_open=False)
     if asked is None or asked.known_good:
@@ -59,9 +59,13 @@ def waived(standing: Standing, snapshot: Snapshot, verdicts: Iterable[PolicyVerd
     file, resolved = standing.file, standing.resolved
     if file is None or resolved is None:
         return Waived(verdicts=tuple(verdicts), ends_at=None, notes=())
-    waivers = {name: (row.loaded.as_(Waiver), _source(row)) for name, row in snapshot.documents("Waiver").items()}
     people = standing.verification.people if standing.verification else frozenset[str]()
-    return waive(file.key, resolved.effective.version, verdicts, waivers, released_by=people, now=now)
+    return waive(file.key, resolved.effective, verdicts, waivers(snapshot), released_by=people, now=now)
+
+
+def waivers(snapshot: Snapshot) -> dict[str, tuple[Waiver, InForce]]:
+    """The Waivers that are in force, by name."""
+    return {name: (row.loaded.as_(Waiver), _source(row)) for name, row in snapshot.documents("Waiver").items()}
 
 
 def _source(row: Governed) -> InForce:
@@ -92,7 +96,7 @@ def _in_windows(status: ReleaseStatus, standing: Standing, snapshot: Snapshot, n
     windows = environment.spec.windows if environment else None
     if environment is None or windows is None:
         return Waiting()
-    if windows.overrun == "finish" and _under_way(status, standing):
+    if windows.overrun == "finish" and under_way(status, standing):
         return Waiting()
     governed = snapshot.documents("Environment")[environment.name]
     place = "{}:{}:{}".format(governed.path, *governed.loaded.positions.value(("spec", "windows")))
@@ -100,7 +104,7 @@ def _in_windows(status: ReleaseStatus, standing: Standing, snapshot: Snapshot, n
     return Waiting(gates=gates, look_at=next_change(windows, now))
 
 
-def _under_way(status: ReleaseStatus, standing: Standing) -> bool:
+def under_way(status: ReleaseStatus, standing: Standing) -> bool:
     """True while what the trunk asks for is the candidate of a rollout."""
     effective = standing.resolved.effective if standing.resolved else None
     return bool(status.candidate and effective and status.candidate.version == effective.version)

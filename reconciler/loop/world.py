@@ -15,6 +15,7 @@ from reconciler.edges.kube.states import Stored
 from reconciler.errors import ReconcilerError
 from reconciler.judge.question import LoadedPolicy, Question
 from reconciler.loop.backoff import Backoff
+from reconciler.loop.claims import Claims
 from reconciler.loop.fleet import Fleet
 from reconciler.loop.home import Home
 from reconciler.loop.kept import Kept
@@ -72,6 +73,7 @@ class World:
         self._renderings: Kept[tuple[Any, ...], Rendering] = Kept(_RENDERINGS)
         self._verdicts = Verdicts(engine, telemetry, now)
         self.backoff = Backoff()
+        self.claims = Claims()
         self._troubles: dict[Key, str] = {}
         self._written: dict[ReleaseKey, datetime] = {}
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
@@ -95,6 +97,29 @@ class World:
         """The release's state on the home cluster."""
         stored = self.home.release(key)
         return stored.value if stored else None
+
+    def release_states(self, repository: str) -> list[ReleaseState]:
+        """The states of all releases of one repository that can be read."""
+        rows = list(self.home.releases().values())
+        return [row.value for row in rows if row.value.release.repository == repository]
+
+    def lost_state(self, key: ReleaseKey) -> ReleaseStatus | None:
+        """What a release runs by its targets, where its own state is lost; None when it runs nowhere."""
+        clusters = self.clusters_of(key)
+        return self.restore(key, clusters) if any(row.state for row in clusters.values()) else None
+
+    def failing(self, key: ReleaseKey) -> bool:
+        """True when its last pass failed."""
+        return bool(self._troubles.get(key))
+
+    def pass_over(self, key: ReleaseKey) -> None:
+        """What this release claimed is written down, or did not happen: whoever waited because of it looks again."""
+        if self.claims.drop(key):
+            self.wake_waiting(key)
+
+    def wake_waiting(self, key: ReleaseKey) -> None:
+        """Something that releases of this environment wait for changed."""
+        self.wake_releases(self.claims.called(key))
 
     def save_release(self, state: ReleaseState, read: Stored[ReleaseState] | None) -> None:
         """Write it, fenced by what was read."""

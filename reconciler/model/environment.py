@@ -67,6 +67,17 @@ class Prune(Wire):
     budget: PruneBudget
 
 
+class Limits(Wire):
+    """How much the releases of an environment may have together. What runs is never held by one, nor what shrinks."""
+
+    gpus: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """GPUs: of every release its largest size on each of its clusters."""
+    replicas: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Pods, counted the same way."""
+    concurrent_rollouts: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Releases that have a rollout under way at one time; the others wait for their turn."""
+
+
 class EnvironmentSpec(Wire):
     """Allow-lists (empty: nothing is allowed) and rules of one environment."""
 
@@ -85,6 +96,8 @@ class EnvironmentSpec(Wire):
     """None: all that is no longer wanted goes in one pass, once an earlier one has marked it."""
     windows: Windows | None = None
     """When changes may start; without it, always."""
+    limits: Limits = Limits()
+    """How much its releases may have together; without it, as much as they ask for."""
     rollback: Rollback = Rollback()
     self_heal: bool = True
     """False: drift is reported and left."""

@@ -9,7 +9,7 @@ import orjson
 
 from reconciler.model.ids import PlanDigest, Revision, TargetKey
 from reconciler.model.objects import ObjectRef
-from reconciler.model.wire import Time, Wire
+from reconciler.model.wire import Time, Wire, format_time
 
 
 class Action(StrEnum):
@@ -102,6 +102,37 @@ class Gate(Wire):
     message: str
     """One sentence with file, line and who or what opens it."""
     opens_at: Time | None = None
+
+
+BREAK_GLASS = "BreakGlass"
+"""The reason of a gate that is open because of a break-glass alone."""
+
+
+class Opened(Wire):
+    """A closed gate that a break-glass holds open."""
+
+    kind: str
+    """The gate's."""
+    reason: str
+    """What it would say."""
+    said: str
+    """Its sentence."""
+    path: str
+    """The Waiver that opens it."""
+    why: str
+    """That one's reason."""
+    signers: tuple[str, ...]
+    """Who signed it."""
+    expires: Time
+
+    @property
+    def sentence(self) -> str:
+        """For people, on one line."""
+        who = " and ".join(self.signers)
+        return (
+            f"OPENED BY BREAK-GLASS {self.path}, signed by {who}, until {format_time(self.expires)}: {self.why} "
+            f"(it said: {self.said})"
+        )
 
 
 class Condition(Wire):

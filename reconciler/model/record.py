@@ -8,8 +8,9 @@ STATUS_SCHEMA = "reconciler.dev/status/v1"
 GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
 RecordKind = Literal[
-    "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "TrunkRewritten", "TrunkAccepted"
-]
+    "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "BreakGlass", "TrunkRewritten",
+    "TrunkAccepted",
+]  # fmt: skip
 
 
 SEEN: Final = "TrunkRewritten"

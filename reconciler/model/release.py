@@ -266,10 +266,20 @@ class Rollout(Wire):
     strategy: Literal["rolling", "recreate"] = "rolling"
 
 
+class Dependency(Wire):
+    """Another release that must run as declared before a change of this one starts."""
+
+    name: ReleaseLabel
+    environment: DnsLabel | None = None
+    """Where that release is; default: the same environment."""
+
+
 class ReleaseSpec(Wire):
     """What runs, where, and how it gets there."""
 
     environment: DnsLabel
+    depends_on: Annotated[tuple[Dependency, ...], Field(max_length=20)] = ()
+    """Releases that must be Promoted and healthy before a change of this one starts."""
     model: Model
     evidence: Evidence = Evidence()
     serving: Serving

@@ -22,7 +22,7 @@ from reconciler.model.ids import (
     Version,
 )
 from reconciler.model.objects import ObjectRef
-from reconciler.model.plan import Condition, Gate
+from reconciler.model.plan import Condition, Gate, Opened
 from reconciler.model.policy import PolicyVerdict
 from reconciler.model.record import ApprovalFact, OutboxEntry
 from reconciler.model.release import Effective
@@ -152,6 +152,8 @@ class ReleaseStatus(Wire):
     candidate: VersionRef | None = None
     gates: tuple[Gate, ...] = ()
     """Closed gates only."""
+    opened: tuple[Opened, ...] = ()
+    """Gates that would be closed and that a break-glass holds open."""
     verdicts: tuple[PolicyVerdict, ...] = ()
     directives: dict[str, Directive] = Field(default_factory=dict)
     """By cluster."""

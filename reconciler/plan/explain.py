@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.ids import ReleaseKey, short
-from reconciler.model.plan import Action, Change, Gate, Plan
+from reconciler.model.plan import BREAK_GLASS, Action, Change, Gate, Plan
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 
 _MARKS = {
@@ -26,7 +26,8 @@ _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.SCALE: "↕", Action.DE
 class Preview:
     """What merging would do to one release: its gates, its verdicts and one plan per cluster.
 
-    `before` and `after` are model versions for people (empty: nothing runs yet).
+    `before` and `after` are model versions for people (empty: nothing runs yet). `version` and `manifest` are the
+    digests (`sha256:…`) of what the trunk asks for: what a Waiver names; empty when that does not resolve.
     """
 
     key: ReleaseKey
@@ -37,11 +38,14 @@ class Preview:
     verdicts: tuple[PolicyVerdict, ...]
     plans: tuple[Plan, ...]
     message: str
+    version: str = ""
+    manifest: str = ""
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing would change and no gate is closed."""
-        return all(plan.is_empty for plan in self.plans) and all(gate.open for gate in self.gates)
+        """True when nothing would change and no gate is closed, or would be without a break-glass."""
+        quiet = all(gate.open and gate.reason != BREAK_GLASS for gate in self.gates)
+        return quiet and all(plan.is_empty for plan in self.plans)
 
 
 def as_text(previews: Iterable[Preview]) -> str:
@@ -66,6 +70,8 @@ def as_data(previews: Iterable[Preview]) -> list[dict[str, Any]]:
             "from": preview.before,
             "to": preview.after,
             "message": preview.message,
+            "version": preview.version,
+            "manifest": preview.manifest,
             "gates": [gate.to_full_data() for gate in preview.gates],
             "policies": [verdict.to_full_data() for verdict in preview.verdicts],
             "clusters": [_plan_data(plan) for plan in preview.plans],
@@ -94,7 +100,9 @@ def headline(preview: Preview) -> str:
 
 def _text(preview: Preview) -> list[str]:
     lines = [headline(preview)]
-    lines += [f"  {'✓' if gate.open else '✗'} {gate.kind}: {gate.message or 'open'}" for gate in preview.gates]
+    if preview.version and not all(gate.open for gate in preview.gates):  # a Waiver would have to name them
+        lines += [f"  version  {preview.version}", f"  manifest {preview.manifest}"]
+    lines += [f"  {_mark(gate)} {gate.kind}: {gate.message or 'open'}" for gate in preview.gates]
     lines += [
         f"  {_MARKS[verdict.result]} policy {verdict.name}: {verdict.result}{_because(verdict)}"
         for verdict in preview.verdicts
@@ -111,9 +119,7 @@ def _text(preview: Preview) -> list[str]:
 
 def _markdown(preview: Preview) -> list[str]:
     lines = [f"### {escape(headline(preview))}", "", "| gate | | |", "|---|---|---|"]
-    lines += [
-        f"| {escape(gate.kind)} | {'✓' if gate.open else '✗'} | {escape(gate.message)} |" for gate in preview.gates
-    ]
+    lines += [f"| {escape(gate.kind)} | {_mark(gate)} | {escape(gate.message)} |" for gate in preview.gates]
     lines += [
         f"| policy {escape(verdict.name)} | {verdict.result} | {escape(verdict.message)} |"
         for verdict in preview.verdicts
@@ -125,6 +131,13 @@ def _markdown(preview: Preview) -> list[str]:
     if preview.message:
         lines += ["", escape(preview.message)]
     return lines
+
+
+def _mark(gate: Gate) -> str:
+    """Open, closed, or closed and opened by a break-glass all the same."""
+    if gate.open:
+        return "!" if gate.reason == BREAK_GLASS else "✓"
+    return "✗"
 
 
 def _because(verdict: PolicyVerdict) -> str:

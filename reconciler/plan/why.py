@@ -2,10 +2,10 @@
 
 Pure; everything is in the release's state. Not the judgement itself: it was made by the passes, and this only chooses
 what is said first. Rules: a refused trunk comes first, for what was merged is not even seen; then closed gates; then a
-rollout under way; then what is not healthy; then what is merged and not in force.
+rollout under way; then what is not healthy; then what is merged and not in force. A break-glass is never left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.plan import Condition, Gate
@@ -25,7 +25,15 @@ class Why:
 
 
 def why(state: ReleaseState, repository: RepositoryState | None) -> Why:
-    """Why this release is not live as declared, or that it is."""
+    """Why this release is not live as declared, or that it is; and what a break-glass has to do with it."""
+    answer = _why(state, repository)
+    glass = _condition(state.status.conditions, "BreakGlass")
+    if glass is None:
+        return answer
+    return replace(answer, sentence=f"{answer.sentence}; BREAK-GLASS: {glass.message}")
+
+
+def _why(state: ReleaseState, repository: RepositoryState | None) -> Why:
     status = state.status
     runs = f"{status.stable.model_version} keeps serving" if status.stable else "nothing serves yet"
     synced = _condition(repository.status.conditions if repository else (), "Synced")

@@ -1,7 +1,8 @@
 """Acme's models as blobs in memory: the sample repository, real keys, a trust file, and real signatures beside files.
 
 Not Git: a blob's id is sha1 over its bytes. Rules: `bo` may release, remove and configure everything, `ada` may
-release in staging only, `cy` and `dee` may approve in prod, `daemon` signs records.
+release in staging only, `cy` and `dee` may approve in prod, `bo` and there `dee` may break the glass, `daemon` signs
+records.
 """
 
 import hashlib
@@ -93,7 +94,8 @@ def trust(**times: Mapping[str, str]) -> TrustFile:
                 {"role": "lead", "may": ["approve"], "environments": ["prod"]},
                 {"role": "owner", "may": ["configure"], "paths": ["**"]},
                 {"role": "science", "may": ["waive"], "environments": ["prod"]},
-                {"role": "owner", "may": ["waive"], "environments": ["*"]},
+                {"role": "owner", "may": ["waive", "breakGlass"], "environments": ["*"]},
+                {"role": "lead", "may": ["breakGlass"], "environments": ["prod"]},
             ],
         },
     }

@@ -1,9 +1,10 @@
 """Holds and Waivers as files of acme's repository."""
 
-from loop_acme import Repo
+from loop_acme import Repo, signature
 
 HOLD = "holds/incident.yaml"
 WAIVER = "waivers/two.yaml"
+GLASS = "waivers/glass.yaml"
 
 
 def hold_text(
@@ -40,3 +41,27 @@ spec:
     )
     if by:
         repo.sign(path, by)
+
+
+def break_glass(
+    repo: Repo, *gates, version, by=("dee",), manifest="", environments="prod", expires="2026-12-01T12:00:00Z",
+    path=GLASS,
+):  # fmt: skip
+    """Gates opened for one version of fraud-detector; signed by all of these."""
+    text = f"\n  manifest: {manifest}" if manifest else ""
+    repo.write(
+        path,
+        f"""\
+apiVersion: reconciler.dev/v1alpha1
+kind: Waiver
+metadata: {{name: glass}}
+spec:
+  breakGlass: [{", ".join(gates)}]
+  selector: {{names: [fraud-detector], environments: [{environments}]}}
+  version: {version}{text}
+  reason: incident 4711
+  expires: {expires}
+""".encode(),
+    )
+    data = repo.blobs[repo.files[path]]
+    repo.write(f"{path}.sig", b"".join(signature(path, data, person) for person in by))

@@ -52,6 +52,7 @@ def preview(**update):
     return Preview(**{**given, **update})
 
 
+GLASS = Gate(kind="Freeze", open=True, reason="BreakGlass", message="OPENED BY BREAK-GLASS waivers/w.yaml")
 FULL = preview(gates=(CLOSED, OPEN), verdicts=(PASS, FAIL), plans=(PLAN, QUIET), message="1.4.0 waits.")
 
 
@@ -171,3 +172,19 @@ def test_a_plans_digest_is_of_what_would_change_in_its_order():
     assert Plan(key=plan.key, revision=plan.revision, changes=plan.changes[1:]).digest != plan.digest
     target.turn()
     assert target.decide().plan.is_empty
+
+
+def test_a_gate_that_a_break_glass_opened_is_marked_everywhere_and_never_nothing():
+    shown = preview(gates=(GLASS, OPEN))
+    assert not shown.is_empty
+    assert "  ! Freeze: OPENED BY BREAK-GLASS waivers/w.yaml\n" in as_text([shown])
+    assert "| Freeze | ! | OPENED BY BREAK-GLASS waivers/w.yaml |" in as_markdown([shown])
+    assert as_data([shown])[0]["gates"][0]["reason"] == "BreakGlass"
+
+
+def test_beside_closed_gates_stands_what_a_waiver_would_name():
+    named = {"version": "sha256:" + "a" * 64, "manifest": "sha256:" + "b" * 64}
+    lines = f"\n  version  {named['version']}\n  manifest {named['manifest']}\n"
+    assert lines in as_text([preview(gates=(CLOSED,), **named)])
+    assert lines not in as_text([preview(gates=(OPEN,), **named)])
+    assert as_data([preview(**named)])[0] | named == as_data([preview(**named)])[0]

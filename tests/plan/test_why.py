@@ -26,6 +26,7 @@ READY = Condition(
 UNTRUSTED = Condition(type="ConfigTrusted", status="False", reason="ConfigNotTrusted", message="e.yaml", since=NOW)
 UNVOUCHED = Condition(type="Vouched", status="False", reason="KeyRevoked", message="bo's key", since=NOW)
 LOG = "us-1: container onnx-server restarts again and again: exit code 1, last log line: no such model"
+BROKEN = Condition(type="BreakGlass", status="True", reason="GlassBroken", message="break-glass w.yaml", since=NOW)
 SICK = READY.model_copy(update={"status": "False", "message": f"1.4.0 is Healthy on 1 of 2 clusters; {LOG}"})
 UNSIGNED = Gate(kind="Signature", open=False, reason="NotVerified", message="r.yaml is not verified: not signed")
 WINDOW = Gate(kind="Window", open=False, reason="OutsideWindow", message="the next window opens Monday", opens_at=LATER)
@@ -35,6 +36,14 @@ HELD, SERVES = "prod/fraud 1.4.0 is held:", "; 1.3.0 keeps serving"
 REWRITTEN = "main was rewritten: bbbb does not contain aaaa, which stays in force"
 
 ROWS = {
+    "it runs because somebody broke the glass": (
+        {"stable": OLD, "phase": Phase.PROMOTED, "conditions": (READY, BROKEN)},
+        True, "prod/fraud 1.4.0 is live: 1.4.0 is Healthy on 2 of 2 clusters; BREAK-GLASS: break-glass w.yaml", None,
+    ),
+    "somebody broke the glass and another gate holds it": (
+        {"stable": OLD, "gates": (WINDOW,), "conditions": (BROKEN,)},
+        False, f"{HELD} the next window opens Monday{SERVES}; BREAK-GLASS: break-glass w.yaml", LATER,
+    ),
     "it runs as declared": (
         {"stable": OLD, "phase": Phase.PROMOTED, "conditions": (READY,)},
         True, "prod/fraud 1.4.0 is live: 1.4.0 is Healthy on 2 of 2 clusters", None,
