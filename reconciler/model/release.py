@@ -92,6 +92,30 @@ class TrainingRun(Wire):
     """What it was trained on."""
 
 
+class SchemaChange(Wire):
+    """The declaration that a new schema of the features is meant. It is about one change: the one from `from`."""
+
+    from_digest: Sha256 = Field(alias="from")
+    """The digest of the schema that runs now."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """What changes, and why what calls the model is ready for it."""
+
+
+class Features(Wire):
+    """The features that the model is given, and by whom; a model given others than it learned answers nonsense."""
+
+    provider: ModelText
+    """The feature store: feast, tecton …"""
+    service: ModelText
+    """Its feature service or view."""
+    schema_digest: Sha256
+    """Which features with which types: a digest that the feature store or the training run gives."""
+    max_age: Duration | None = None
+    """How old a feature may be. For policies and people; the daemon does not measure it."""
+    changed: SchemaChange | None = None
+    """Says that the schema differs from the running one's on purpose."""
+
+
 class Evidence(Wire):
     """What policies may require and compare with what runs now. Nothing of it changes a pod."""
 
@@ -104,6 +128,8 @@ class Evidence(Wire):
     training_run: TrainingRun | None = None
     """Where the model comes from."""
     evaluations: tuple[Evaluation, ...] = ()
+    features: Features | None = None
+    """What the model is fed with."""
 
 
 class Links(Wire):

@@ -176,6 +176,7 @@ def test_a_real_decision_is_asked_of_the_whole_bundle(engine):
         ("digest-pinned", "builtin:baseline", "pass"),
         ("evaluation-thresholds", "builtin:strict", "fail"),
         ("evaluations-not-worse", "builtin:strict", "pass"),
+        ("feature-schema", "builtin:strict", "skip"),
         ("owner-and-runbook", "builtin:strict", "fail"),
         ("promotion-order", "builtin:baseline", "skip"),
         ("resource-limits", "builtin:baseline", "pass"),

@@ -24,8 +24,8 @@ def loaded_tests() -> list[Loaded]:
 def test_the_bundle_is_there():
     assert [path.stem for path in FILES] == [
         "allowed-licences", "allowed-registries", "card-and-lineage", "digest-pinned", "evaluation-thresholds",
-        "evaluations-not-worse", "owner-and-runbook", "promotion-order", "resource-limits", "resources-and-probes",
-        "safe-serialisation", "two-replicas",
+        "evaluations-not-worse", "feature-schema", "owner-and-runbook", "promotion-order", "resource-limits",
+        "resources-and-probes", "safe-serialisation", "two-replicas",
     ]  # fmt: skip
 
 
