@@ -186,3 +186,27 @@ def test_a_folder_that_is_not_in_the_commit_is_not_found(world):
 def test_a_new_repository_has_no_head(tmp_path):
     with pytest.raises(NotFound):
         Checkout.init(tmp_path / "new").head()
+
+
+def test_no_program_of_the_clones_settings_is_run(world, upstream):
+    """A clone may come from anybody: as an archive, its .git/config with it."""
+    ran = world.folder / "ran"
+    ran.mkdir()
+    for key in ("filter.x.clean", "filter.x.smudge", "filter.x.process", "merge.x.driver", "core.fsmonitor",
+                "remote.origin.uploadpack", "remote.origin.receivepack", "diff.external", "core.editor"):  # fmt: skip
+        world.checkout.set_config(key, f"touch {ran}/{key}; cat")
+    world.checkout.set_config("filter.x.required", "true")
+    (world.root / ".gitattributes").write_text("* filter=x merge=x diff=x\n")
+    world.write("clusters/eu-1.yaml", CLUSTER + "#\n")
+    assert "clusters/eu-1.yaml" in world.checkout.changed()
+    changed = world.checkout.commit("change", ADA)
+    world.checkout.push()
+    world.checkout.pull()
+    world.checkout.revert(changed, ADA)
+    world.write("clusters/eu-1.yaml", CLUSTER + "#\n")
+    world.checkout.commit("again", ADA)
+    world.write("clusters/eu-1.yaml", CLUSTER + "##\n")
+    world.checkout.commit("and again", ADA)
+    with pytest.raises(Refused):
+        world.checkout.revert(changed, ADA)
+    assert sorted(file.name for file in ran.iterdir()) == []

@@ -2,9 +2,10 @@
 
 Not the daemon's way into a repository (`mirror` is) and not a judge of what lies there. Rules: the same clean
 environment as everywhere (no hooks, no prompts, no credential helpers, no settings of the machine), with two
-exceptions: this clone's own settings count, and `config` also reads the person's global ones. Remotes are on this
-machine only: to talk to any other one, people use git. `History` reads what is committed, in a clone or a bare
-repository, and never runs anything that the repository brings.
+exceptions: this clone's own settings count, and `config` also reads the person's global ones. A clone may come from
+anybody, so no program that its settings name is run: filters and merge drivers are off. Remotes are on this machine
+only: to talk to any other one, people use git. `History` reads what is committed, in a clone or a bare repository, and
+never runs anything that the repository brings.
 """
 
 import os
@@ -23,6 +24,11 @@ from reconciler.errors import Misused, NotFound, Refused, Retry
 from reconciler.model.ids import Revision
 
 _PATH_MISSING = "PathMissing"
+_PROGRAMS = r"^(filter|merge)\..+\.(clean|smudge|process|required|driver)$"
+_OFF = {
+    "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
+    "merge": {"driver": "false"},  # the program `false`: such a file conflicts
+}
 _MAX_SPEC = 255  # characters of what a person calls a revision
 
 
@@ -174,7 +180,8 @@ class Checkout:
 
     def changed(self) -> tuple[str, ...]:
         """The files that differ from the last commit, untracked ones too, sorted; deleted ones are not there."""
-        output = self._run(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"])
+        words = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all"]
+        output = self._run(words, contents=True)
         _expect(output, f"the changes in {self.top} could not be listed")
         names = (os.fsdecode(row[3:]) for row in output.stdout.split(b"\0") if row)
         return tuple(sorted(name for name in names if os.path.lexists(self.top / name)))
@@ -191,9 +198,11 @@ class Checkout:
 
         `when` (aware) is the time of the commit; without it git takes its own.
         """
-        _expect(self._run(["add", "--all", "--", *(paths or ["."])]), "the changes could not be added")
+        added = self._run(["add", "--all", "--", *(paths or ["."])], contents=True)
+        _expect(added, "the changes could not be added")
         words = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", f"--message={message}"]
-        output = self._run([*words, *(["--only", "--", *paths] if paths else [])], _identity(author, when))
+        words += ["--only", "--", *paths] if paths else []
+        output = self._run(words, _identity(author, when), contents=True)
         if not output.ok and not self.changed():
             raise Refused(f"there is nothing to commit in {self.top}")
         _expect(output, "the commit could not be made")
@@ -201,9 +210,10 @@ class Checkout:
 
     def revert(self, revision: Revision, author: Actor, *, when: datetime | None = None) -> Revision:
         """Commit the opposite of a commit; raises Refused, and leaves everything as it was, when it conflicts."""
-        output = self._run(["revert", "--no-edit", "--end-of-options", revision], _identity(author, when))
+        words = ["revert", "--no-edit", "--end-of-options", revision]
+        output = self._run(words, _identity(author, when), contents=True)
         if not output.ok:
-            self._run(["revert", "--abort"])
+            self._run(["revert", "--abort"], contents=True)
         _expect(output, f"{revision} could not be reverted")
         return self.head()
 
@@ -215,7 +225,8 @@ class Checkout:
     def push(self, branch: str = "main") -> None:
         """Push the branch to `origin`, which is on this machine; raises Refused when that has moved on."""
         check_ref(f"refs/heads/{branch}")
-        output = self._run(["push", "--quiet", "--no-verify", "origin", f"refs/heads/{branch}"], protocols="file")
+        words = ["push", "--quiet", "--no-verify", "--receive-pack=git-receive-pack", "origin", f"refs/heads/{branch}"]
+        output = self._run(words, protocols="file")
         _expect(output, f"{branch} could not be pushed")
 
     @property
@@ -261,15 +272,33 @@ class Checkout:
     def pull(self, branch: str = "main") -> Revision:
         """Move to what `origin`, which is on this machine, has; raises Refused when both have moved."""
         check_ref(f"refs/heads/{branch}")
-        output = self._run(["pull", "--quiet", "--ff-only", "origin", f"refs/heads/{branch}"], protocols="file")
+        words = ["pull", "--quiet", "--ff-only", "--upload-pack=git-upload-pack", "origin", f"refs/heads/{branch}"]
+        output = self._run(words, protocols="file", contents=True)
         _expect(output, f"{branch} could not be pulled")
         return self.head()
 
     def _run(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, protocols: str = "none"
-    ) -> Output:
-        access = Access(protocols=protocols, environment={"GIT_WORK_TREE": str(self.top), **(environment or {})})
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, protocols: str = "none",
+        contents: bool = False,
+    ) -> Output:  # fmt: skip
+        """Run git here; `contents`: it looks into files, so it would run what this clone's settings name for them."""
+        access = Access(
+            protocols=protocols,
+            environment={"GIT_WORK_TREE": str(self.top), **(environment or {})},
+            config=self._without_programs() if contents else (),
+        )
         return self._git.run(["-C", str(self.top), *arguments], access=access)
+
+    def _without_programs(self) -> tuple[tuple[str, str], ...]:
+        """Settings that turn every filter and merge driver off that this clone configures."""
+        output = self._run(["config", "--null", "--name-only", "--get-regexp", _PROGRAMS])
+        names = {os.fsdecode(name) for name in output.stdout.split(b"\0") if name}
+        drivers = {name.rpartition(".")[0] for name in names}
+        return tuple(
+            (f"{driver}.{key}", value)
+            for driver in sorted(drivers)
+            for key, value in _OFF[driver.partition(".")[0]].items()
+        )
 
 
 def _git_folder(folder: Path) -> Path:
