@@ -1,5 +1,7 @@
 """What looks like a secret is an error that never repeats it."""
 
+import time
+
 import pytest
 from documents_samples import RELEASE, RUNTIME, changed
 from hypothesis import given, settings
@@ -100,3 +102,15 @@ def test_what_has_the_shape_of_a_secret_is_not_shown(token, prefix):
     assert secret_shape(token)
     assert show(token) == "(hidden)"
     assert token not in show(prefix + "=" + token)
+
+
+@pytest.mark.parametrize("piece", ["sk-", "-eyJ", "://a:", "-gh", "-----BEGIN A"])
+def test_a_text_made_of_the_beginnings_of_secrets_is_looked_at_in_a_moment(piece):
+    before = time.process_time()
+    secret_shape(piece * (256 * 1024 // len(piece)))
+    assert time.process_time() - before < 3
+
+
+def test_a_long_token_is_still_one():
+    assert secret_shape("sk-proj-" + "a" * 100 + "7" + "b" * 20) == "an API key"
+    assert secret_shape(f"eyJ{'a' * 900}.eyJ{'b' * 3000}.c") == "a JSON web token"

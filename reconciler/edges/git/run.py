@@ -72,7 +72,7 @@ _ENVIRONMENT: dict[str, str] = {
     "GIT_PROTOCOL_FROM_USER": "0",
     "GIT_SSH_VARIANT": "ssh",
 }
-_USERINFO = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
 _HEADER = re.compile(r"(?i)\b(authorization|proxy-authorization|cookie|private-token)(\s*[:=]\s*)[^\r\n]*")
 _ASSIGNED = re.compile(r"(?i)\b((?:access_|private_|job_)?token|password|passwd|secret)(\s*[=:]\s*)\S+")
 _TOKEN = re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|gldt-|glrt-)[A-Za-z0-9_-]+")
