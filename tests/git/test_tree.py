@@ -1,6 +1,7 @@
 """What of a revision is read and what is refused: hostile trees, limits, and cost in reads."""
 
 import tempfile
+import time
 import unicodedata
 from pathlib import Path
 
@@ -334,3 +335,13 @@ def test_no_two_accepted_names_mean_the_same(names):
     assert len({fold(name) for name in accepted}) == len(accepted)
     assert len({unicodedata.normalize("NFC", name.casefold()) for name in accepted}) == len(accepted)
     assert not any(name_problem(name.encode()) for name in accepted)
+
+
+def test_many_names_that_differ_only_by_case_cost_little():
+    bits = [format(number, "013b") for number in range(8000)]
+    names = ["".join("aA"[int(bit)] for bit in row) for row in bits]
+    before = time.process_time()
+    found = refusals([Entry(mode=b"100644", name=name.encode(), id=ELSEWHERE, start=0) for name in names])
+    assert len(found) == len(names)
+    assert all(reason.endswith("only by case or Unicode form") for reason in found.values())
+    assert time.process_time() - before < 2

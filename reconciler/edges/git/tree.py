@@ -237,10 +237,12 @@ def _common(a: bytes, b: bytes, *, forward: bool) -> int:
 
 
 def _refuse_alike(entries: Sequence[Entry], indexes: list[int], reasons: dict[int, str]) -> None:
-    for index in indexes:
-        others = sorted({printable(entries[other].name) for other in indexes} - {printable(entries[index].name)})
-        if others and index not in reasons:
-            reasons[index] = f"differs from {others[0]} only by case or Unicode form"
+    names = {index: printable(entries[index].name) for index in indexes}
+    first, second, *_ = [*sorted(set(names.values())), "", ""]  # of many, one other is named
+    for index, name in names.items():
+        other = second if name == first else first
+        if other and index not in reasons:
+            reasons[index] = f"differs from {other} only by case or Unicode form"
 
 
 def _changes(old: Tree, new: Tree, prefix: str) -> Iterator[FileChange]:
