@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.trust.statement import Statement
 
 CONFIG_REPOSITORY = "reconciler.repository"
-BLOCK = re.compile(rb"-----BEGIN SSH SIGNATURE-----\r?\n.*?-----END SSH SIGNATURE-----(?:\r?\n|\Z)", re.DOTALL)
+BLOCK = re.compile(rb"-----BEGIN SSH SIGNATURE-----\r?\n[A-Za-z0-9+/=\r\n]*-----END SSH SIGNATURE-----(?:\r?\n|\Z)")
 _PRIVATE_MODE = 0o600
 
 Repository = Annotated[
@@ -111,12 +111,25 @@ def statement_at(root: Path, path: str, repository: str) -> "Statement":
 def read_document(root: Path, path: str) -> bytes:
     """The bytes of a file of the work tree; raises Refused for what the daemon would not read either."""
     file = root / path
+    from reconciler.documents.load import MAX_BYTES
+
     if file.is_symlink():
         raise Refused(f"{path} is a symbolic link; links are not followed")
+    if file.exists() and not file.is_file():
+        raise Refused(f"{path} is not a plain file")
+    return _at_most(file, path, MAX_BYTES)
+
+
+def _at_most(file: Path, name: str, limit: int) -> bytes:
+    """The bytes of a file that is not larger than the daemon would read; raises Refused."""
     try:
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            data = stream.read(limit + 1)
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}") from None
+        raise Refused(f"{name} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise Refused(f"{name} has more than {limit} bytes, which is the most that is read")
+    return data
 
 
 def signer_of(block: bytes) -> tuple[str, bytes]:
@@ -130,10 +143,14 @@ def signer_of(block: bytes) -> tuple[str, bytes]:
 
 
 def existing(beside: Path) -> bytes:
-    """The bytes of a signature file; empty when there is none. Raises Refused for a link."""
+    """The bytes of a signature file; empty when there is none. Raises Refused for a link and for too large a one."""
+    from reconciler.trust.sshsig import MAX_FILE
+
     if beside.is_symlink():
         raise Refused(f"{beside} is a symbolic link; links are not followed")
-    return beside.read_bytes() if beside.exists() else b""
+    if beside.exists() and not beside.is_file():
+        raise Refused(f"{beside} is not a plain file")
+    return _at_most(beside, str(beside), MAX_FILE) if beside.exists() else b""
 
 
 def key_in(block: bytes) -> bytes:

@@ -4,28 +4,36 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from reconciler.edges.git.walk import MAX_BLOB
 from reconciler.errors import Misused, NotFound
 from reconciler.model.ids import BlobId
 
 
 def read_tree(folder: Path) -> tuple[dict[str, BlobId], Callable[[BlobId], bytes]]:
-    """Every regular file under `folder` as path → blob id (as git would name it), and a reader by blob id."""
+    """Every regular file under `folder` as path → blob id (as git would name it), and a reader by blob id.
+
+    Links are not followed, and files that are larger than the daemon would read are left out, as there.
+    """
     if not folder.is_dir():
         raise Misused(f"there is no folder {folder}")
-    paths: dict[BlobId, Path] = {}
+    contents: dict[BlobId, bytes] = {}
     files: dict[str, BlobId] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if ".git" in relative.parts or path.is_symlink() or not path.is_file():
             continue
-        blob = blob_id(path.read_bytes())
-        paths[blob] = path
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BLOB + 1)
+        if len(data) > MAX_BLOB:
+            continue
+        blob = blob_id(data)
+        contents[blob] = data  # read once: what is judged is what was named, whatever the file says meanwhile
         files[relative.as_posix()] = blob
 
     def read(blob: BlobId) -> bytes:
-        if blob not in paths:
+        if blob not in contents:
             raise NotFound(f"blob {blob} is not in {folder}")
-        return paths[blob].read_bytes()
+        return contents[blob]
 
     return files, read
 

@@ -1,6 +1,7 @@
 """`sign`, `statement`, `keygen`: what lies beside a document afterwards, checked with the real ssh-keygen too."""
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -278,3 +279,19 @@ def _environment(world):
 
     project = package.partition("/reconciler/cli/")[0]
     return {"PATH": os.environ["PATH"], "HOME": str(world.folder), "PYTHONPATH": project}
+
+
+@pytest.mark.parametrize("size", [1_000, 1_000_000], ids=["small", "large"])
+def test_a_signature_file_of_beginnings_without_an_end_is_answered_in_a_moment(sign, world, size):
+    beside = world.root / "clusters/eu-1.yaml.sig"
+    beside.write_bytes(f"{BEGIN}\n".encode() * size)
+    done = sign("ada", "clusters/eu-1.yaml")
+    assert done.code == (0 if size == 1_000 else 1), done
+    assert ("is the most that is read" in done.err) is (size > 1_000)
+
+
+def test_what_is_no_file_or_too_large_is_not_signed(sign, world):
+    os.mkfifo(world.root / "clusters/pipe.yaml")
+    (world.root / "clusters/large.yaml").write_bytes(b"#" * 300_000)
+    assert "is not a plain file" in sign("ada", "clusters/pipe.yaml").err
+    assert "has more than 262144 bytes" in sign("ada", "clusters/large.yaml").err
