@@ -16,7 +16,7 @@ from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, short
-from reconciler.model.plan import Condition, Gate, Opened, condition
+from reconciler.model.plan import Condition, Gate, Opened, condition, shown
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
@@ -53,7 +53,7 @@ def conditions(
         ),
         condition(old, type_="Reconciling", status=busy, reason=doing, message=after.message if busy else "", now=now),
     ]
-    untrusted = "\n".join(dict.fromkeys(notes))
+    untrusted = "\n".join(shown(dict.fromkeys(notes)))
     if untrusted:
         rows.append(
             condition(old, type_="ConfigTrusted", status=False, reason="ConfigNotTrusted", message=untrusted, now=now)

@@ -87,22 +87,20 @@ class Apart:
         return affected
 
     def _take_approvals(self, changed: Mapping[str, BlobId | None]) -> set[ReleaseKey]:
-        approvals = dict(self.approvals)
-        affected = set()
+        by_key: dict[ReleaseKey, dict[str, SignatureFile]] = {}
         for path, blob in changed.items():
             found = _APPROVAL.fullmatch(path)
             if found is None:
                 continue
             key = self._key(found)
-            rest = [file for file in approvals.pop(key, ()) if file.path != path]
+            files = by_key.setdefault(key, {file.path: file for file in self.approvals.get(key, ())})
+            files.pop(path, None)
             if blob:
-                rest.append(SignatureFile(path=path, blob=blob, data=self._read(blob)))
-            if rest:
-                approvals[key] = tuple(sorted(rest, key=lambda file: file.path))
-            affected.add(key)
-        if affected:
-            self.approvals = approvals
-        return affected
+                files[path] = SignatureFile(path=path, blob=blob, data=self._read(blob))
+        if by_key:
+            new = {key: tuple(files[path] for path in sorted(files)) for key, files in by_key.items()}
+            self.approvals = {key: files for key, files in {**self.approvals, **new}.items() if files}
+        return set(by_key)
 
     def _key(self, found: re.Match[str]) -> ReleaseKey:
         return ReleaseKey(

@@ -6,7 +6,7 @@ vote was first seen is kept in the release's state and in the ledger, so a resta
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.judge.gates import approval_gate
@@ -23,6 +23,7 @@ from reconciler.trust.known_good import Known
 from reconciler.trust.quorum import Quorum, quorum
 from reconciler.trust.statement import ApprovalStatement
 
+FILES_READ = 200  # approval files of one release; every person has one, and each block in them costs a verification
 VOTES_KEPT = 64  # of one release; the oldest go, whose closures are long gone
 
 
@@ -93,7 +94,7 @@ def consent(
     """What people said of `digest` (`sha256:…`: a closure, or a removal's statement), called `what` in sentences."""
     if environment.spec.approvals is None:
         return nobody_asked(status)
-    files = snapshot.approvals.get(key, ())
+    files, more = _read_of(snapshot.approvals.get(key, ()))
     approve = approve_statement(key, digest)
     known = {(row.key, str(row.use)): row.first_seen for row in status.approvals if row.closure == digest}
     moment = now.replace(microsecond=0)
@@ -103,6 +104,7 @@ def consent(
         snapshot.trust,
         first_seen=lambda by, action: min(known.get((by, action), moment), now),
     )
+    found = replace(found, refused=(*more, *found.refused))
     verdict = quorum(
         environment.spec.approvals, found, snapshot.trust,
         environment=key.environment, authors=authors, begun=begun, now=now,
@@ -110,6 +112,14 @@ def consent(
     return Consent(
         gate=approval_gate(what, path, verdict), quorum=verdict, seen=_seen(status.approvals, found.votes), files=files
     )
+
+
+def _read_of(files: tuple[SignatureFile, ...]) -> tuple[tuple[SignatureFile, ...], list[str]]:
+    """The files whose votes are looked at, and a sentence when there are others."""
+    if len(files) <= FILES_READ:
+        return files, []
+    folder = files[0].path.rpartition("/")[0]
+    return files[:FILES_READ], [f"{folder} holds {len(files)} files and only the first {FILES_READ} are read"]
 
 
 def approve_statement(key: ReleaseKey, digest: str) -> ApprovalStatement:

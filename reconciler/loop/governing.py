@@ -23,6 +23,7 @@ from reconciler.judge.exceptions import ended
 from reconciler.loop.statements import GOVERNING, TRUST, statement_of, verify_config
 from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import BlobId, RepositoryName
+from reconciler.model.plan import shown_files
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import ConfigRemovalStatement
@@ -310,7 +311,7 @@ def _doubles(files: Iterable[File]) -> dict[Identity, str]:
         if loaded:
             paths.setdefault((loaded.kind, loaded.name), []).append(known.path)
     return {
-        identity: f"{identity[0]} {identity[1]} is declared by {' and by '.join(sorted(where))}; keep one of them"
+        identity: f"{identity[0]} {identity[1]} is declared by {shown_files(where)}; keep one of them"
         for identity, where in paths.items()
         if len(where) > 1
     }

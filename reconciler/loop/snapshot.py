@@ -21,6 +21,7 @@ from reconciler.loop.layered import Layered
 from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX, TRUST
 from reconciler.model.environment import Environment
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
+from reconciler.model.plan import shown, shown_files
 from reconciler.model.release import ModelRelease
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
@@ -74,6 +75,11 @@ class Snapshot:
     """Who depends on a release, directly."""
     problems: tuple[Problem, ...]
     rejected: tuple[str, ...]
+
+    @property
+    def not_read(self) -> str:
+        """The first entries of the tree that are not read, each with its reason; empty when all is."""
+        return "; ".join(shown(self.rejected))
 
     def documents(self, kind: str) -> dict[str, Governed]:
         """Governing documents of one kind that are in force, by name."""
@@ -247,7 +253,7 @@ class Index:
             self._releases = self._releases.changed({}, without=frozenset({key}))
             return
         if len(paths) > 1:
-            self._doubles[key] = f"{key} is declared by {' and by '.join(paths)}; keep one of them"
+            self._doubles[key] = f"{key} is declared by {shown_files(paths)}; keep one of them"
         else:
             self._doubles.pop(key, None)
         entry = self._file(key, self._known[paths[0]])

@@ -181,7 +181,7 @@ class Source:
         if shown is None or shown.revision != revision or again or lost:
             self._accept(revision, status, everything=again)
             return "moved"
-        self._mark(status, synced=True, reason=_SYNCED, message="; ".join(shown.rejected))
+        self._mark(status, synced=True, reason=_SYNCED, message=shown.not_read)
         return "unchanged"
 
     def peek(self, revision: str, *, files: Mapping[str, BlobId] | None = None, read: Read | None = None) -> Snapshot:
@@ -263,7 +263,7 @@ class Source:
         governed = snapshot.governed.get(THE_TRUST_FILE)
         if governed:
             self._trust.follow(governed.loaded.as_(TrustFile))
-        synced = _Told(type=_SYNCED, status=True, reason=_SYNCED, message="; ".join(snapshot.rejected))
+        synced = _Told(type=_SYNCED, status=True, reason=_SYNCED, message=snapshot.not_read)
         fields = {
             "revision": snapshot.revision,
             "accepted": accepted,

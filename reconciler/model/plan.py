@@ -1,6 +1,7 @@
 """The plan as a value: comparable, printable, hashable. Deciding is elsewhere; these only say what was decided."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -144,6 +145,20 @@ class Condition(Wire):
     reason: str
     message: str = ""
     since: Time
+
+
+SHOWN = 10  # sentences of one kind that a message repeats: files in Git may give cause for any number
+
+
+def shown(sentences: Iterable[str], *, rest: str = "and {} more") -> list[str]:
+    """The first sentences and, when there are more, how many: a message has to fit into an object of the API."""
+    rows = list(sentences)
+    return rows if len(rows) <= SHOWN else [*rows[:SHOWN], rest.format(len(rows) - SHOWN)]
+
+
+def shown_files(paths: Iterable[str]) -> str:
+    """The first paths in order and, when there are more, how many, as the end of `declared by …`."""
+    return " and by ".join(shown(sorted(paths), rest="{} other files"))
 
 
 def condition(

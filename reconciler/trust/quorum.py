@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from reconciler.model.environment import ApprovalRule, Approvals
+from reconciler.model.plan import shown
 from reconciler.model.record import ApprovalFact
 from reconciler.model.trustfile import TrustFile
 from reconciler.model.wire import format_duration
@@ -97,7 +98,7 @@ class Quorum:
             parts.append(f"{_whose(self.expired)} older than {format_duration(self.expire_after)}")
         if self.stale:
             parts.append(f"{_whose(self.stale)} for an earlier text")
-        return "; ".join([*parts, *self.notes])
+        return "; ".join([*parts, *shown(self.notes)])
 
 
 def quorum(

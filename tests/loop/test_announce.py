@@ -10,7 +10,7 @@ from loop_passes import Release
 from reconciler.loop.announce import NO_GATE, announce, conditions, records
 from reconciler.loop.chain import identity
 from reconciler.model.policy import PolicyResult, PolicyVerdict
-from reconciler.model.state import Phase, unpack
+from reconciler.model.state import Phase, ReleaseStatus, unpack
 from reconciler.trust.people import read_trust
 
 
@@ -281,6 +281,12 @@ def test_nothing_new_wakes_nobody():
     status = running().status
     announce(FRAUD, status, status, heard)
     assert (heard.lines, heard.events, heard.counted, heard.woken) == ([], [], [], [])
+
+
+def test_of_very_many_notes_some_are_told_and_the_rest_is_counted():
+    notes = [f"{number}.yaml is not signed" for number in range(5000)]
+    rows = {row.type: row for row in conditions(ReleaseStatus(), ReleaseStatus(), {}, notes, NOW)}
+    assert rows["ConfigTrusted"].message.endswith("9.yaml is not signed\nand 4990 more")
 
 
 # --- keys that ended

@@ -7,7 +7,9 @@ from loop_acme import FRAUD, NOW, PROD, Published, later
 from loop_passes import Release
 
 from reconciler.loop.announce import records
+from reconciler.loop.approving import FILES_READ
 from reconciler.loop.progress import restored
+from reconciler.model.plan import SHOWN
 from reconciler.model.state import Phase
 
 ENVIRONMENT = "environments/prod.yaml"
@@ -265,3 +267,18 @@ def test_the_record_of_a_held_release_tells_the_approvals_so_far(running):
     assert entry.record.kind == "Held"
     assert [row.person for row in entry.record.approvals] == ["cy"]
     assert records(FRAUD, running.status, running.status, running.judged, NOW) == ()
+
+
+def test_of_very_many_files_only_the_first_are_read_and_the_gate_says_so(running):
+    edit(running)
+    approve(running, "cy")
+    for number in range(FILES_READ):
+        running.repo.write(f"approvals/prod/fraud-detector/a{number:04}.sig", b"no signature\n")
+    running.turn()
+    message = gate(running).message
+    assert f"holds {FILES_READ + 1} files and only the first {FILES_READ} are read" in message
+    assert f"and {FILES_READ + 1 - SHOWN} more" in message
+    assert gate(running).reason == "ApprovalsMissing"
+    running.repo.remove("approvals/prod/fraud-detector/a0000.sig")
+    running.turn()
+    assert "are read" not in gate(running).message

@@ -315,3 +315,11 @@ def test_a_read_that_fails_is_made_up_for_by_the_next_publication():
     found = world.publish()
     assert found.releases[FRAUD].document.spec.model.version == "1.4.0"
     assert {FRAUD, CHAT} <= world.last.affected
+
+
+def test_a_release_that_very_many_files_claim_names_some_of_them():
+    repo = Repo()
+    for number in range(60):
+        repo.write(f"copies/{number:02}.yaml", repo.blobs[repo.files[PROD]])
+    (sentence,) = snapshot(repo).doubles.values()
+    assert "copies/09.yaml and by 51 other files; keep one of them" in sentence
