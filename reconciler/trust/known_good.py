@@ -39,12 +39,14 @@ def known_good(
     revoked: Collection[str],
     now: datetime,
 ) -> Known | Unknown:
-    """Judges `manifest` (`sha256:…`) by the promotions recorded for its release, in any order.
+    """Judges `manifest` (`sha256:…`) by the promotions recorded for its release, the newest first.
+
+    Times are kept to the second, so the order tells which of two in one second came later.
 
     `depth` and `max_age` are the environment's rollback settings; `revoked` holds the fingerprints of revoked keys
     (`people.revoked_keys`).
     """
-    ordered = sorted(history, key=lambda promotion: promotion.at)
+    ordered = sorted(history, key=lambda promotion: promotion.at, reverse=True)[::-1]
     found = [promotion for promotion in ordered if promotion.manifest == manifest]
     if not found:
         return Unknown(reason="this manifest was never promoted here")

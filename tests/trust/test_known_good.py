@@ -95,3 +95,8 @@ def test_the_latest_promotion_of_a_manifest_is_the_one_that_returns():
     verdict = ask("1", promotion("1", "a", 5), promotion("2", "b", 4), promotion("1", "d", 3), promotion("3", "c", 1))
     assert isinstance(verdict, Known)
     assert verdict.promotion.version == sha("d")
+
+
+def test_of_two_promotions_in_one_second_the_newer_one_stands_first():
+    history = [promotion("1", "a", 1), promotion("2", "b", 1), promotion("1", "a", 5)]
+    assert ask("2", *history, depth=0) == Unknown(reason="it is 1 version back and rollback.depth is 0")
