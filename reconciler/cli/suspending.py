@@ -135,6 +135,8 @@ def _place(name: str, root: Path) -> _Place:
     from reconciler.errors import Invalid
     from reconciler.model.release import ModelRelease
 
+    if not root.is_dir():
+        raise Misused(f"there is no folder {root}")
     checkout = around(root)
     top = watched(checkout) if checkout else root.resolve()
     environment, _, bare = name.rpartition("/")

@@ -188,7 +188,8 @@ def test_a_new_repository_has_no_head(tmp_path):
         Checkout.init(tmp_path / "new").head()
 
 
-def test_no_program_of_the_clones_settings_is_run(world, upstream):
+@pytest.mark.usefixtures("upstream")
+def test_no_program_of_the_clones_settings_is_run(world):
     """A clone may come from anybody: as an archive, its .git/config with it."""
     ran = world.folder / "ran"
     ran.mkdir()
@@ -210,3 +211,9 @@ def test_no_program_of_the_clones_settings_is_run(world, upstream):
     with pytest.raises(Refused):
         world.checkout.revert(changed, ADA)
     assert sorted(file.name for file in ran.iterdir()) == []
+
+
+def test_a_link_to_itself_is_no_clone(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(Misused, match=r"leads nowhere|not in a Git repository"):
+        Checkout.find(tmp_path / "loop")

@@ -112,7 +112,10 @@ class Checkout:
     @classmethod
     def find(cls, folder: Path) -> "Checkout":
         """The clone around a folder; raises Misused when there is none."""
-        here = folder.resolve()
+        try:
+            here = folder.resolve()
+        except (RuntimeError, OSError):  # which of the two depends on Python's version
+            raise Misused(f"{folder} is a link that leads nowhere") from None
         for top in (here, *here.parents):
             if (top / ".git").exists():
                 return cls(top)
