@@ -1,6 +1,6 @@
-"""Makes the world of the loop's tests importable: attacks are tried on what decides."""
+"""Makes the world of the loop's tests, and what the attacks share, importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "loop"), str(Path(__file__).parent)]

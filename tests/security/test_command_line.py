@@ -14,6 +14,10 @@ COMMANDS = (
     ("trust", "check"), ("trust", "show"), ("trust", "import"), ("schema",), ("policy", "test"),
     ("audit", "verify", "--repository-dir"), ("audit", "verify", "--trust"), ("install", "--context"),
     ("install", "--apply", "--kubeconfig"), ("demo", "--kubeconfig"), ("nonsense",),
+    ("approve",), ("approve", "--trust"), ("reject",), ("approvals",), ("approvals", "--root"), ("remove",),
+    ("suspend",), ("suspend", "prod/x", "--root"), ("suspend", "prod/x", "--until"), ("resume",), ("why",),
+    ("history",), ("wait",), ("reconcile",), ("plan", "--worktree"), ("plan", "--revision"), ("verify", "--root"),
+    ("policy", "eval"), ("trust", "export"), ("audit", "show"), ("keygen", "--comment"), ("status", "-o"),
 )  # fmt: skip
 WORDS = (
     "new\nline",

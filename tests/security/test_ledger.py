@@ -4,8 +4,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
+from attack_stage import signature
 from stage_lab import LEDGER, Lab, lab
+
+from reconciler.digest import sha256_of
+from reconciler.loop.chain import record_bytes, record_path, statement
+from reconciler.model.record import Record
 
 BRANCH = LEDGER.removeprefix("refs/heads/")
 
@@ -51,7 +57,24 @@ def flip(at: int) -> Callable[[Lab, Path], None]:
     return lambda acme, origin: rewrite(acme, origin, change)
 
 
+def forge(acme: Lab, origin: Path) -> None:
+    """A record more, rightly chained and numbered, and signed by bo, who may release everything but write no record."""
+
+    def add(records: list[Path]) -> None:
+        last = Record.from_data(orjson.loads(records[-1].read_bytes()))
+        update = {"sequence": last.sequence + 1, "previous": sha256_of(records[-1].read_bytes()), "message": "forged"}
+        record = last.model_copy(update=update)
+        data = record_bytes(record)
+        said = statement(record, data)
+        top = records[-1].parents[3]
+        (top / record_path(record)).write_bytes(data)
+        (top / f"{record_path(record)}.sig").write_bytes(signature(acme, said, "bo"))
+
+    rewrite(acme, origin, add)
+
+
 DAMAGE = {
+    "an entry is forged": forge,
     "one byte of the first record is changed": flip(0),
     "one byte of the newest record is changed": flip(-1),
     "a record in the middle is gone": lambda acme, at: rewrite(acme, at, lambda rows: rows[len(rows) // 2].unlink()),

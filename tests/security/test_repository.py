@@ -1,14 +1,19 @@
 """What somebody who can merge, but not sign, can do to a repository: nothing but be named; the others continue."""
 
+import contextlib
 import os
 import re
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 
 import orjson
 import pytest
+from attack_stage import forged, model, others_continue, restore
 from stage_lab import LEDGER, STATES, Lab, lab, settle
 
+from reconciler.cli.app import run
 from reconciler.demo.organisation import Person
 from reconciler.demo.story import PROD, STAGING
 
@@ -21,31 +26,6 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with lab(tmp_path_factory.mktemp("repository") / "acme") as made:
         yield made
         assert "Traceback" not in made.log()
-
-
-def model(acme: Lab, environment: str) -> str | None:
-    stable = acme.status(environment).stable
-    return stable.model_version if stable else None
-
-
-def others_continue(acme: Lab) -> None:
-    """A signed change of another release goes out."""
-    version = "1.4.0" if model(acme, "prod") != "1.4.0" else "1.5.1"
-    acme.release(version, auc=0.957 if version == "1.4.0" else 0.96)
-    acme.serves(version)
-
-
-def restore(acme: Lab, *paths: str) -> None:
-    """Staging as it was at first."""
-    acme.git("checkout", "-q", acme.git("rev-list", "--max-parents=0", "HEAD"), "--", *paths)
-    acme.commit("restore")
-    acme.wait("staging is not held", lambda: not acme.status("staging").gates)
-
-
-def forged(acme: Lab) -> None:
-    """A text for staging that nobody signed."""
-    text = (acme.work / PROD).read_text().replace("environment: prod", "environment: staging")
-    (acme.work / STAGING).write_text(re.sub(r"version: \S+", "version: 9.9.9", text))
 
 
 @pytest.mark.slow
@@ -131,7 +111,53 @@ for letter in "hgfedcba":
     NESTED = f"[1,2,3,4,5,6,7,8,9,10].all({letter}, {NESTED})"
 LETTERS = "[" + ",".join(["'xxxxxxxx'"] * 50) + "]"
 DOUBLED = f"{LETTERS}.map(a,{LETTERS}.map(b,{LETTERS}.map(c,{LETTERS}.map(d,a+b+c+d+a+b+c+d)))).size() > 0"
-BOMBS = {"nested": NESTED, "doubled": DOUBLED, "error": "1/0 == 0"}
+BOMBS = {
+    "nested": NESTED,
+    "doubled": DOUBLED,
+    "error": "1/0 == 0",
+    "error-as-truth": "[1/0 == 0].exists(e, e) || dyn({'a': 1}).b",
+    "parentheses": "(" * 2000 + "true" + ")" * 2000,
+}
+
+
+@contextlib.contextmanager
+def healthy(acme: Lab) -> Iterator[None]:
+    """Meanwhile /healthz says yes, every time within two seconds."""
+    address = re.findall(r'"metrics":"(127[0-9.:]+)"', acme.log())[-1]
+    done, slow = threading.Event(), []
+
+    def ask() -> None:
+        while not done.wait(0.1):
+            began = time.monotonic()
+            try:
+                with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
+                    said = "" if answer.status == 200 else str(answer.status)
+            except OSError as error:
+                said = str(error)
+            if said or time.monotonic() - began > 2:
+                slow.append((said, time.monotonic() - began))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    assert slow == []
+
+
+@pytest.mark.slow
+def test_the_daemon_answers_while_it_looks_for_secrets_in_a_text_that_is_made_for_it(acme):
+    path = acme.work / "releases/staging/long.yaml"
+    text = (acme.work / STAGING).read_text().replace("name: fraud-detector", "name: long", 1)
+    for piece in ("sk-", "-eyJ"):
+        path.write_text(text.replace("team: risk", f"team: '{piece * (250_000 // len(piece))}'"))
+        head = acme.commit("a long text")
+        with healthy(acme):
+            acme.wait("it is read", lambda head=head: acme.repository()["revision"] == head, seconds=10)
+    path.unlink()
+    acme.commit("gone")
 
 
 @pytest.mark.slow
@@ -148,13 +174,9 @@ def test_cel_bombs_are_denied_and_a_good_release_beside_them_goes_out(acme):
         (acme.work / f"policies/{name}.yaml").write_bytes(orjson.dumps(body))
         acme.organisation.sign(f"policies/{name}.yaml", acme.organisation.person("bo"))
     acme.commit("bombs")
-    address = re.findall(r'"metrics":"(127[0-9.:]+)"', acme.log())[-1]
-    others_continue(acme)
-    acme.wait("staging is denied", lambda: any(gate.kind == "Policy" for gate in acme.status("staging").gates))
-    said = acme.reasons("staging")
-    assert all(name in said for name in BOMBS), said
-    with urllib.request.urlopen(f"http://{address}/healthz", timeout=5) as answer:
-        assert answer.status == 200
+    with healthy(acme):
+        others_continue(acme)
+        acme.wait("staging is denied", lambda: all(name in acme.reasons("staging") for name in BOMBS), seconds=60)
     assert model(acme, "staging") == "1.3.0"
     for name, text in BOMBS.items():
         path = acme.work / f"policies/{name}.yaml"
@@ -237,3 +259,54 @@ def test_a_token_in_a_manifest_is_held_and_not_repeated(acme):
     acme.recorded()
     assert CANARY not in acme.reasons("staging") + acme.log() + acme.git("log", "-p", LEDGER, at=acme.origin)
     restore(acme, STAGING)
+
+
+@pytest.mark.slow
+def test_a_canary_token_in_url_environment_secret_trust_file_settings_and_token_file_appears_in_no_output(
+    acme, monkeypatch, capfd
+):
+    settings, trust, said = acme.organisation.settings, acme.folder / "trust.yaml", []
+
+    def tell(*command: str) -> None:
+        assert run([*command]) in (0, 1, 2, 3)
+        said.append("".join(capfd.readouterr()))
+
+    for cluster in ("eu-1", "us-1"):
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api"}, "stringData": {"key": CANARY}}
+        acme.ask(cluster, "POST", "/api/v1/namespaces/fraud/secrets", body)
+    for name in ("GIT_TOKEN", "MY_PASSWORD"):
+        monkeypatch.setenv(name, CANARY)
+    good, trusted = settings.read_text(), trust.read_text()
+    trust.write_text(f"{trusted}# {CANARY}\n")
+    acme.restart()
+    path = acme.work / PROD
+    reference = "    env: [{name: API_KEY, secretKeyRef: {name: api, key: key}}]\n"
+    path.write_text(path.read_text().replace("  serving:\n", f"  serving:\n{reference}"))
+    acme.organisation.sign(PROD, acme.organisation.person("bo"))
+    head = acme.commit("read a Secret")
+    acme.wait("it is there", lambda: acme.status().revision == head and not acme.status().candidate)
+    for command in (("status",), ("why", "prod/fraud-detector"), ("history", "prod/fraud-detector"), ("plan",)):
+        tell(*command, "--config", str(settings))
+    (acme.folder / "token").write_text(f"{CANARY} two\n")
+    url = f"url: {re.search('url: (.*)', good)[1]}"
+    https = "https://git.example.invalid/acme/models.git"
+    for change in (
+        f"url: https://bot:{CANARY}@example.invalid/acme/models.git",
+        f"url: https://example.invalid/acme/models.git?token={CANARY}",
+        f"url: {https}\n    credentials: {{tokenFile: token}}",
+        f"url: {https}\n    password: {CANARY}",
+    ):
+        settings.write_text(good.replace(url, change))
+        tell("config", "check", "--config", str(settings))
+        tell("plan", "--config", str(settings))
+    settings.write_text(good)
+    trust.write_text(trusted.replace("version: 1", f"version: 1\n  password: {CANARY}"))
+    tell("trust", "check", str(trust))
+    acme.wait("the broken trust file is named", lambda: "trust file not taken over" in acme.log())
+    trust.write_text(trusted)
+    acme.recorded()
+    said += [acme.log(), acme.git("log", "-p", LEDGER, at=acme.origin)]
+    for cluster in ("eu-1", "us-1"):
+        said += [repr(acme.ask(cluster, "GET", path)) for path in (f"{STATES}/targetstates", "/api/v1/events")]
+    said += [repr(acme.ask("eu-1", "GET", path)) for path in (f"{STATES}/releasestates", f"{STATES}/repositorystates")]
+    assert [text[max(0, text.index(CANARY) - 200) :][:300] for text in said if CANARY in text] == []
