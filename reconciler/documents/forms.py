@@ -48,6 +48,12 @@ _FORMS: Mapping[str, str] = {
     _pattern(release.ShortText): "use at most 128 characters on one line, starting with a letter or digit",
     _pattern(release.CommitHex): "write a commit as 7 to 64 lower-case hex digits",
     _pattern(release.SpdxName): "write an SPDX identifier, such as apache-2.0",
+    _pattern(release.KindName): "write a kind such as Deployment",
+    _pattern(release.ObjectName): "use at most 200 lower-case letters, digits, '-' and '.'",
+    _pattern(release.JsonPointer): (
+        "write a JSON pointer such as /metadata/annotations/example.com~1name: '/' before each step, and ~1 for a '/' "
+        "(~0 for a '~') in one"
+    ),
     _field(release.Model, "format"): "use at most 32 lower-case letters, digits and . _ -, such as onnx",
     _field(release.Evaluation, "metric"): "use at most 64 letters, digits and . _ @ -, starting with a letter",
     _field(release.SecretKeyRef, "key"): "the key of a Secret has letters, digits and . _ - only",

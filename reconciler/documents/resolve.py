@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.digest import version_of
+from reconciler.documents.ignoring import ignored
+from reconciler.documents.objects import further
+from reconciler.documents.pod_patch import PINNED, pod_patch
 from reconciler.documents.schema import Loaded
 from reconciler.documents.words import FieldPath, listed, show, suggestion
 from reconciler.errors import Invalid, Problem
@@ -20,7 +23,6 @@ from reconciler.model.ids import ClusterName
 from reconciler.model.release import Effective, ModelRelease, ReleaseSpec
 from reconciler.model.runtime import ResolvedRuntime, ServingRuntime
 
-_PINNED = re.compile(r"[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}")
 _OCI_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _HF_REVISION = re.compile(r"@[0-9a-f]{40}$")
 
@@ -72,6 +74,8 @@ def resolve(
     spec = document.spec
     environment, runtime = environments.get(spec.environment), runtimes.get(spec.serving.runtime)
     found = [*_names(spec, environments, runtimes), *_artifact(spec)]
+    served = with_overrides(runtime, spec) if runtime else None
+    found += [*pod_patch(spec, served, environment), *further(spec, document.name), *ignored(spec)]
     if environment is not None:
         found += _promoted(environment, environments)
         found += [*_allowed(spec, environment.spec), *_selected(spec, environment, clusters)]
@@ -188,7 +192,7 @@ def _image(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
     else:
         yield _IMAGE, f"there is no image: the runtime '{runtime.name}' brings none, so name one as name@sha256:…"
         return
-    if _PINNED.fullmatch(image):
+    if PINNED.fullmatch(image):
         return
     if "@" in image:
         yield path, f"{owner}{show(image)} is not an image by digest: write name@sha256: and 64 lower-case hex digits"

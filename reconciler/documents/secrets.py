@@ -82,10 +82,10 @@ def _env_findings(path: tuple[str | int, ...], env: list[Any]) -> Iterator[tuple
         name, value = variable.get("name"), variable.get("value")
         reason = env_secret(name if isinstance(name, str) else "", value) if isinstance(value, str) else ""
         if reason:
-            yield (
-                (*path, index, "value"),
-                f"{reason}: put it in a Secret and write secretKeyRef: {{name: …, key: …}} instead of value",
-            )
+            instead = "secretKeyRef: {name: …, key: …}"
+            if "podTemplate" in path:
+                instead = f"valueFrom: {{{instead}}}"
+            yield (*path, index, "value"), f"{reason}: put it in a Secret and write {instead} instead of value"
 
 
 def _is_env_value(path: tuple[str | int, ...]) -> bool:

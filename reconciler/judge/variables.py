@@ -29,8 +29,8 @@ class Seen:
 
 
 _RELEASE = (
-    "metadata.name, metadata.labels; spec (the whole ModelRelease, unset fields are null; of serving.env only name "
-    "and secretKeyRef); image (resolved), version and manifest (sha256:…); probes (those in force); "
+    "metadata.name, metadata.labels; spec (the whole ModelRelease, unset fields are null; of env only names "
+    "and references); image (resolved), version and manifest (sha256:…); probes (those in force); "
     "pod.cpu (cores, double), pod.memory (bytes, int), pod.gpus (int); "
     "scores: every evaluation and slice in order, each {name, dataset, metric, slice, value} with a name such as "
     "'auc on holdout' or 'auc on holdout (new-accounts)'; scoreByName: name to value"
@@ -134,9 +134,7 @@ def _release(effective: Effective) -> dict[str, Any]:
     probes = serving.probes or effective.runtime.spec.probes
     measured = scores(effective.spec.evidence.evaluations)
     spec = effective.spec.to_full_data()
-    spec["serving"]["env"] = [
-        {name: value for name, value in entry.items() if name != "value"} for entry in spec["serving"]["env"]
-    ]
+    spec["serving"] = _without_values(spec["serving"])
     return {
         "metadata": {"name": effective.name, "labels": dict(effective.labels)},
         "spec": spec,
@@ -152,6 +150,21 @@ def _release(effective: Effective) -> dict[str, Any]:
         "scores": measured,
         "scoreByName": {row["name"]: row["value"] for row in measured},
     }
+
+
+def _without_values(data: Any, field: str = "") -> Any:
+    """The data without the literal values of environment variables, of sidecars too."""
+    if isinstance(data, dict):
+        return {name: _without_values(value, name) for name, value in data.items()}
+    if not isinstance(data, list):
+        return data
+    items = [_without_values(item) for item in data]
+    if field != "env":
+        return items
+    return [
+        {name: value for name, value in item.items() if name != "value"} if isinstance(item, dict) else item
+        for item in items
+    ]
 
 
 def _revision(commit: CommitFact) -> dict[str, Any]:

@@ -14,18 +14,23 @@ from typing import TypeVar
 from reconciler.config import Settings
 from reconciler.edges.kube.apply import Objects, foreign
 from reconciler.edges.kube.connect import Connection, OnRequest, open_in_cluster, open_kubeconfig
+from reconciler.edges.kube.offered import Offered
 from reconciler.edges.kube.pods import explain
+from reconciler.edges.kube.resources import kind_of
+from reconciler.edges.kube.smoke import ask as ask_pod
 from reconciler.edges.kube.states import States, Stored
 from reconciler.edges.kube.watch import ClusterCache
 from reconciler.errors import Conflict, NotFound, ReconcilerError, Retry, Stalled
 from reconciler.loop.home import one_state
 from reconciler.model.cluster import Cluster
-from reconciler.model.facts import LiveObject, PodFact
-from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, TargetKey
-from reconciler.model.objects import ObjectRef, RenderedObject
+from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
+from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, TargetKey, short
+from reconciler.model.objects import Kinds, ObjectRef, RenderedObject
 from reconciler.model.plan import Action, Plan
+from reconciler.model.release import Smoke
 from reconciler.model.state import TargetState, unpack
 from reconciler.plan.seen import SeenTarget
+from reconciler.render.monitoring import OPTIONAL
 
 T = TypeVar("T")
 ClusterKey = tuple[RepositoryName, ClusterName]
@@ -39,6 +44,8 @@ a target pass of ours wrote its TargetState.
 NOT_SYNCED_AGAIN = 0.2  # seconds
 REPORT = "Report"
 _NAMES_KEPT = 5.0  # seconds
+_LIST_PATIENCE = 2.0  # seconds that a pass waits for the first list of a kind that only some releases use
+_SMOKE_AGAIN = 5.0  # seconds between two smoke requests to one version
 
 
 class _Names:
@@ -70,6 +77,8 @@ class ClusterHandle:
         self.connection = connection
         self.objects = Objects(connection)
         self._names = _Names(self.objects.names)
+        self._offered = Offered(self.objects.resources, OPTIONAL)
+        self._smoked: dict[tuple[str, ...], float] = {}
         self._states = States(connection, TargetState)
         self.cache = ClusterCache(connection, lambda owner, ref: on_change(key, owner, ref.kind))
         self._on_change = on_change
@@ -131,9 +140,28 @@ class ClusterHandle:
         return stored.value if stored else None
 
     def live(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, LiveObject]:
-        """Those of `refs` that exist and carry our label."""
+        """Those of `refs` that exist and carry our label; raises Retry while their kinds cannot be listed."""
+        refs = tuple(refs)
+        for ref in refs:
+            if not self.cache.watches(ref):
+                self._follow(ref)
         found = {ref: self.cache.get(ref) for ref in refs}
         return {ref: live for ref, live in found.items() if live is not None}
+
+    def _follow(self, ref: ObjectRef) -> None:
+        """Know what there is of a kind that only some releases use; of one that is not served there is nothing."""
+        try:
+            resource = self.objects.resources.of(ref)
+        except Stalled:
+            return  # applying it says why
+        feed = self.cache.follow(kind_of(ref), resource.plural)
+        if not feed.listed.wait(_LIST_PATIENCE):
+            sentence = feed.problem or f"cluster {self.key[1]} has not been listed for {ref.kind} yet"
+            raise Retry(sentence, reason="ClusterNotListed", after=0.0 if feed.problem else NOT_SYNCED_AGAIN)
+
+    def kinds(self) -> Kinds:
+        """The optional kinds that this cluster has."""
+        return self._offered.kinds()
 
     def refuse_foreign(self, seen: SeenTarget, plan: Plan) -> None:
         """Raise Stalled when an object about to be created exists and is not ours.
@@ -141,14 +169,18 @@ class ClusterHandle:
         Only names that others may use as well are asked for: an object of a version carries its digest in its name,
         and its first apply is not forced.
         """
+        versions = {short(entry.version) for entry in seen.directive.versions}
         names = {change.ref for change in plan.changes if change.action is Action.CREATE}
-        fixed = sorted(ref for ref in names if ref.name == seen.key.release.name or ref.kind == "ServiceAccount")
-        for ref in fixed:
+        for ref in sorted(ref for ref in names if ref.name.rpartition("-")[2] not in versions):
             known = seen.inventory.get(ref)
-            if self._names.taken(ref) and self._is_foreign(ref, seen.owner, known.uid if known else ""):
+            if self._taken(ref) and self._is_foreign(ref, seen.owner, known.uid if known else ""):
                 raise Stalled(
                     f"{ref} on {self.key[1]} was not made by us; delete it or rename the release", reason="NotOurs"
                 )
+
+    def _taken(self, ref: ObjectRef) -> bool:
+        """Whether the name may be taken: of kinds that every release has, one list answers for all of them."""
+        return self._names.taken(ref) if self.cache.watches(ref) else self.cache.holds(ref)
 
     def _is_foreign(self, ref: ObjectRef, owner: str, ours: str) -> bool:
         """Ask for the object itself: a list of names may be old. One with the UID `ours` only lost our label."""
@@ -178,8 +210,14 @@ class ClusterHandle:
         self.objects.scale(ref, replicas)
 
     def delete(self, ref: ObjectRef, uid: str) -> None:
-        """Delete exactly that object; gone already is fine."""
-        if not self.objects.delete(ref, uid):
+        """Delete exactly that object; gone already is fine, and so is a kind that is: its objects went with it."""
+        try:
+            begun = self.objects.delete(ref, uid)
+        except Stalled as error:
+            if error.reason != "KindMissing":
+                raise
+            begun = False
+        if not begun:
             self.cache.forget(ref)
 
     def explain(self, namespace: str, labels: Mapping[str, str]) -> tuple[PodFact, ...]:
@@ -188,6 +226,17 @@ class ClusterHandle:
             return explain(self.connection, namespace, labels)
         except ReconcilerError:
             return ()
+
+    def smoke(self, namespace: str, labels: Mapping[str, str], port: int, smoke: Smoke) -> SmokeAnswer | None:
+        """What a ready pod answers; None when none is, one was asked a moment ago, or the cluster cannot be asked."""
+        key, now = (namespace, *labels.values()), time.monotonic()
+        if now - self._smoked.get(key, -_SMOKE_AGAIN) < _SMOKE_AGAIN:
+            return None
+        self._smoked[key] = now
+        try:
+            return ask_pod(self.connection, namespace, labels, port, smoke)
+        except ReconcilerError:
+            return None
 
     def save(self, state: TargetState, stored: Stored[TargetState] | None) -> Stored[TargetState]:
         """Write the TargetState if it differs from what was read; raises Retry when somebody wrote in between."""

@@ -13,17 +13,18 @@ from reconciler.edges.kube.states import Stored
 from reconciler.errors import ReconcilerError, Retry, Stalled
 from reconciler.loop.fleet import ClusterHandle
 from reconciler.loop.world import World
-from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
 from reconciler.model.ids import TargetKey, Version, short
 from reconciler.model.objects import LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
 from reconciler.model.state import Apply, Directive, TargetState
 from reconciler.plan.compare import compare
-from reconciler.plan.conclude import announce, conclude, stalled, versions_health
+from reconciler.plan.conclude import announce, conclude, pods_health, stalled, versions_health
 from reconciler.plan.decide import Decision, decide
 from reconciler.plan.order import stages
 from reconciler.plan.safety import FOREIGN_HOME
 from reconciler.plan.seen import SeenTarget
+from reconciler.plan.smoke import due
 
 EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
 PRUNE_AGAIN = 10.0  # seconds between two deletions' worth of the budget, so that somebody can stop them
@@ -38,7 +39,7 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
     seen = observe(key, stored.value if stored else None, cluster, world)
     if seen is None:
         return None
-    wanted = world.rendering(key.release, seen.directive, seen.effective)
+    wanted = world.rendering(key.release, seen.directive, seen.effective, seen.kinds)
     try:
         decision = decide(seen, compare(wanted, seen))
         cluster.refuse_foreign(seen, decision.plan)
@@ -58,6 +59,7 @@ def observe(key: TargetKey, state: TargetState | None, cluster: ClusterHandle, w
     if directive is None or (state is None and directive.apply is Apply.REMOVE):
         return None
     seen, wanted = look(key, directive, packed, state, cluster, world)
+    seen = replace(seen, answers=_smoke(seen, wanted, cluster))
     return replace(seen, pods=_explain(seen, wanted, cluster))
 
 
@@ -78,8 +80,9 @@ def look(
         live={},
         pods={},
         now=world.now(),
+        kinds=cluster.kinds(),
     )
-    wanted = world.rendering(key.release, directive, effective)
+    wanted = world.rendering(key.release, directive, effective, seen.kinds)
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
     return replace(seen, live=cluster.live(refs)), wanted
 
@@ -93,6 +96,20 @@ def _directive(key: TargetKey, state: TargetState | None, world: World) -> tuple
     if state:
         return state.directive, state.effective
     return None, {}
+
+
+def _smoke(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dict[Version, SmokeAnswer]:
+    """Answers to the smoke requests of versions that have a ready pod and did not answer theirs yet."""
+    answers: dict[Version, SmokeAnswer] = {}
+    for version, health in pods_health(seen, wanted).items():
+        effective = seen.effective[version]
+        smoke = effective.spec.serving.startup.smoke
+        if smoke and due(seen, version, health):
+            labels = {LABEL_STATE: seen.owner, LABEL_VERSION: short(version)}
+            port = effective.runtime.spec.ports[0].port
+            answer = cluster.smoke(effective.spec.targets.namespace, labels, port, smoke)
+            answers |= {version: answer} if answer else {}
+    return answers
 
 
 def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dict[Version, tuple[PodFact, ...]]:

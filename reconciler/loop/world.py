@@ -29,7 +29,7 @@ from reconciler.loop.telemetry import Telemetry
 from reconciler.loop.verdicts import Verdicts
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey, Version
-from reconciler.model.objects import ObjectRef, Rendering
+from reconciler.model.objects import Kinds, ObjectRef, Rendering
 from reconciler.model.policy import PolicyVerdict
 from reconciler.model.record import OutboxEntry
 from reconciler.model.release import Effective
@@ -164,10 +164,13 @@ class World:
         votes = ledger.approvals(key) if ledger else ()
         return restored((row.state for row in clusters.values() if row.state), history, packed, votes)
 
-    def rendering(self, key: ReleaseKey, directive: Directive, effective: Mapping[Version, Effective]) -> Rendering:
-        """What a target should have; the same directive and specs are rendered once."""
+    def rendering(
+        self, key: ReleaseKey, directive: Directive, effective: Mapping[Version, Effective], kinds: Kinds = frozenset()
+    ) -> Rendering:
+        """What a target should have; the same directive and specs are rendered once per set of optional kinds."""
         return self._renderings.get(
-            (key, directive.apply, directive.versions), lambda: render(directive, effective, key=key)
+            (key, directive.apply, directive.versions, kinds),
+            lambda: render(directive, effective, key=key, kinds=kinds),
         )
 
     def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:

@@ -46,6 +46,20 @@ class PodFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeAnswer:
+    """What came back of one smoke request.
+
+    `status` is 0 when the pod said nothing in time. `body` is the beginning of the answer. `problem` is why the request
+    did not get to the pod; empty when it did.
+    """
+
+    pod: str
+    status: int = 0
+    body: str = field(default="", repr=False)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFact:
     """One commit as Git has it; nothing in it is trusted, it is only shown."""
 

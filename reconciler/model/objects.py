@@ -13,6 +13,21 @@ LABEL_VERSION = "reconciler.dev/version"  # first 10 hex digits of the version
 LABEL_STATE = "reconciler.dev/state"  # the state object's name: which release of which repository owns an object
 LABEL_MANAGED = "app.kubernetes.io/managed-by"  # always "reconciler": what watches select by
 MANAGED_BY = "reconciler"
+LABEL_NAME = "app.kubernetes.io/name"  # the release's name, for tools of others
+OWN_DOMAIN = "reconciler.dev"  # labels and annotations under it are ours alone
+MODEL_CONTAINER = "model"
+"""The container of a pod that serves the model."""
+MODEL_VOLUME = "model"
+"""The volume that the model lies in, where it is mounted."""
+MODELS = "/models"
+"""Where models are mounted."""
+GPU_PRODUCT = "nvidia.com/gpu.product"
+
+Kinds = frozenset[tuple[str, str]]
+"""Kinds that a cluster has, as (apiVersion, kind); only those that are rendered where they are there."""
+
+_NAMES_CONFIG = frozenset({"configMap", "configMapRef", "configMapKeyRef"})
+"""Fields of a pod template below which `name` is a ConfigMap's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -76,7 +91,38 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """Everything one target should have: objects in tier order, and the sizes of its workloads."""
+    """Everything one target should have: objects in tier order, and the sizes of its workloads.
+
+    `kept` are those that only versions at size zero use: they stay where they are, and are not made where they are not.
+    """
 
     objects: tuple[RenderedObject, ...]
     sizes: tuple[Size, ...]
+    kept: frozenset[ObjectRef] = frozenset()
+
+
+def config_named(pod_template: Any) -> frozenset[str]:
+    """The names of all ConfigMaps that (a patch of) a pod template refers to."""
+    if isinstance(pod_template, list):
+        return frozenset().union(*map(config_named, pod_template))
+    if not isinstance(pod_template, dict):
+        return frozenset()
+    found = [
+        value["name"]
+        for key, value in pod_template.items()
+        if key in _NAMES_CONFIG and isinstance(value, dict) and isinstance(value.get("name"), str)
+    ]
+    return frozenset(found).union(*map(config_named, pod_template.values()))
+
+
+def config_renamed(pod_template: Any, names: Mapping[str, str]) -> Any:
+    """The same with these ConfigMaps under their new names; nothing is changed in place."""
+    if isinstance(pod_template, list):
+        return [config_renamed(item, names) for item in pod_template]
+    if not isinstance(pod_template, dict):
+        return pod_template
+    renamed = {key: config_renamed(value, names) for key, value in pod_template.items()}
+    for key, value in renamed.items():
+        if key in _NAMES_CONFIG and isinstance(value, dict) and value.get("name") in names:
+            renamed[key] = {**value, "name": names[value["name"]]}
+    return renamed

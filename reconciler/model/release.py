@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from reconciler.model.document import Document, Metadata, Selector
 from reconciler.model.ids import EnvironmentName, Version
-from reconciler.model.runtime import Argument, ImageRef, PortNumber, Probes, ResolvedRuntime
+from reconciler.model.objects import config_named
+from reconciler.model.runtime import Argument, HttpPath, ImageRef, PortNumber, Probes, ResolvedRuntime
 from reconciler.model.windows import Schedule
 from reconciler.model.wire import (
     DnsLabel,
@@ -40,6 +41,9 @@ WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][^\
 CardPlace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")]
 CommitHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
 SpdxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
+KindName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,198}[a-z0-9])?$")]
+JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/([^/~\x00-\x1f]|~[01])+){1,32}$", max_length=1024)]
 ShortText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][^\x00-\x1f\x7f]{0,127}$")]
 
 
@@ -224,11 +228,46 @@ class Disruption(Wire):
     max_unavailable: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+def _plain_path(path: str) -> str:
+    """A path that means the same to everything it goes through: the API server and what stands before it."""
+    if "%" in path or "//" in path or {".", ".."} & set(path.partition("?")[0].split("/")):
+        raise ValueError("the request goes through the API server: write its path without '%', '//', '/./' and '/../'")
+    return path
+
+
+class Smoke(Wire):
+    """One request to a ready pod of a new version; until it is answered as expected, the version is not healthy."""
+
+    path: Annotated[HttpPath, AfterValidator(_plain_path)]
+    """Path (and query) on the runtime's first port."""
+    method: Literal["GET", "POST", "PUT"] | None = None
+    """`POST` where there is a body, else `GET`."""
+    body: Annotated[str, StringConstraints(min_length=1, max_length=16384)] | None = None
+    """What is sent: JSON, or plain text. Never a secret: whoever can read the repository can read it."""
+    expect: Annotated[int, Field(ge=200, le=599)] = 200
+    """The HTTP status that the pod must answer."""
+    contains: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    """A text that the first 64 KiB of the answer must contain."""
+
+    @model_validator(mode="after")
+    def _sendable(self) -> "Smoke":
+        if self.body is not None and self.method == "GET":
+            raise ValueError("a GET has no body: write method: POST, or leave the body away")
+        return self
+
+    @property
+    def verb(self) -> str:
+        """The HTTP method in force."""
+        return self.method or ("GET" if self.body is None else "POST")
+
+
 class Startup(Wire):
-    """How long a pod may take to come up."""
+    """How long a pod may take to come up, and what it must answer then."""
 
     budget: Duration = timedelta(minutes=5)
     """From a container's start to its first ready answer: loading the model and warming up."""
+    smoke: Smoke | None = None
+    """One request that a new version must answer before it counts as healthy."""
 
     @model_validator(mode="after")
     def _bounded(self) -> "Startup":
@@ -252,6 +291,23 @@ class Access(Wire):
     """Empty: only pods of the release's own namespace."""
 
 
+class Ignore(Wire):
+    """One field that is left to others: neither sent nor compared."""
+
+    kind: KindName
+    """The kind of the rendered objects, such as `Deployment`."""
+    name: ObjectName | None = None
+    """Only the object of this name; an object of a version may be named without the version's digits."""
+    path: JsonPointer
+    """A JSON pointer into the object, such as `/metadata/annotations/example.com~1scaled-by`."""
+
+
+def object_name(body: dict[str, Any]) -> str:
+    """`metadata.name` of one of `objects`; empty where there is none."""
+    meta = body.get("metadata")
+    return str(meta.get("name", "")) if isinstance(meta, dict) else ""
+
+
 class Serving(Wire):
     """How the model is served."""
 
@@ -269,6 +325,18 @@ class Serving(Wire):
     placement: Placement = Placement()
     disruption: Disruption = Disruption()
     access: Access = Access()
+    pod_template: dict[str, Any] = Field(default_factory=dict)
+    """A strategic merge patch over the rendered pod template; `null` removes a field."""
+    objects: Annotated[tuple[dict[str, Any], ...], Field(max_length=20)] = ()
+    """Further Kubernetes objects in the release's namespace."""
+    ignore: Annotated[tuple[Ignore, ...], Field(max_length=50)] = ()
+    """Fields of rendered objects that are left to others."""
+
+    @property
+    def own_config(self) -> tuple[dict[str, Any], ...]:
+        """Those ConfigMaps of `objects` that `podTemplate` names: pods read them, so every version has its own."""
+        named = config_named(self.pod_template)
+        return tuple(body for body in self.objects if body.get("kind") == "ConfigMap" and object_name(body) in named)
 
     @model_validator(mode="after")
     def _distinct_env(self) -> "Serving":

@@ -247,6 +247,18 @@ class VersionHealth(Wire):
     message: str = ""
 
 
+class SmokeOutcome(Wire):
+    """What came of a version's smoke request on one cluster."""
+
+    passed: bool
+    since: Time
+    """When it passed, or since when it fails in this way."""
+    answered: bool = True
+    """False when nothing came back from a pod: that says nothing of the version."""
+    message: str = ""
+    """Why it is not passed."""
+
+
 class TargetStatus(Wire):
     """What one target runs."""
 
@@ -255,6 +267,8 @@ class TargetStatus(Wire):
     inventory: tuple[InventoryEntry, ...] = ()
     marks: tuple[PruneMark, ...] = ()
     versions: dict[str, VersionHealth] = Field(default_factory=dict)
+    smokes: dict[str, SmokeOutcome] = Field(default_factory=dict)
+    """By version: what its smoke request came to; a passed one is not sent again."""
     serving: str = ""
     """The model version that serves, for people."""
     drifted: tuple[str, ...] = ()

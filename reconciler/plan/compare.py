@@ -30,7 +30,7 @@ def compare(wanted: Rendering, seen: SeenTarget) -> tuple[Change, ...]:
     changes: list[Change] = []
     for rendered in wanted.objects:
         live = seen.live.get(rendered.ref)
-        if live is None and rendered.ref.name in dormant:
+        if live is None and (rendered.ref.name in dormant or rendered.ref in wanted.kept):
             continue
         change = _object(rendered, live, inventory.get(rendered.ref))
         changes.append(change)

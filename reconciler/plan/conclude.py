@@ -26,6 +26,7 @@ from reconciler.plan.decide import Decision
 from reconciler.plan.health import version_health
 from reconciler.plan.safety import REPAIR_WINDOW
 from reconciler.plan.seen import SeenTarget
+from reconciler.plan.smoke import smokes, with_smoke
 
 
 def announce(seen: SeenTarget, decision: Decision) -> TargetState:
@@ -52,6 +53,7 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
         inventory=_inventory(inventory),
         marks=tuple(mark for mark in announced.status.marks if mark.ref in inventory),
         versions=versions,
+        smokes=smokes(seen),
         serving=_serving(seen),
         drifted=tuple(str(ref) for ref in decision.drifted),
         conditions=_conditions(seen, decision, done, versions),
@@ -75,8 +77,17 @@ def stalled(seen: SeenTarget, error: Stalled) -> TargetState:
 
 def versions_health(seen: SeenTarget, wanted: Rendering) -> dict[str, VersionHealth]:
     """Health of every version that the directive names, by version."""
+    known = smokes(seen)
+    return {
+        version: with_smoke(health, seen.effective[version], known.get(version), seen.now)
+        for version, health in pods_health(seen, wanted).items()
+    }
+
+
+def pods_health(seen: SeenTarget, wanted: Rendering) -> dict[Version, VersionHealth]:
+    """The same from pods alone, without what a smoke request came to."""
     by_name = {size.ref.name: size for size in wanted.sizes}
-    health: dict[str, VersionHealth] = {}
+    health: dict[Version, VersionHealth] = {}
     for entry in seen.directive.versions:
         size = by_name.get(workload_name(seen.key.release.name, entry.version))
         if size:

@@ -45,6 +45,7 @@ def _converging(change: Change, seen: SeenTarget) -> None:
         return
     others = ", ".join(live.others) or "another manager"
     raise Stalled(
-        f"{change.ref} on {seen.key.cluster} differs again after {entry.repairs} repairs; {others} changes it back",
+        f"{change.ref} on {seen.key.cluster} differs again after {entry.repairs} repairs; {others} changes it back; "
+        "stop it, or leave the field to it (spec.serving.ignore)",
         reason="FoughtOver",
     )

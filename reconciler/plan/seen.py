@@ -1,12 +1,12 @@
 """What a target pass observed: the input of compare, decide and conclude."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.model.facts import LiveObject, PodFact
+from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
 from reconciler.model.ids import TargetKey, Version
-from reconciler.model.objects import ObjectRef
+from reconciler.model.objects import Kinds, ObjectRef
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, InventoryEntry, PruneMark, TargetState, TargetStatus
 
@@ -18,7 +18,8 @@ class SeenTarget:
     `home` is the UID of our home cluster, `taken_over` other homes whose targets the settings make ours. `effective`
     are the specs that the directive names, `packed` the same as state objects keep them. `state` is its TargetState, or
     None before the first pass. `live` holds what the cluster has of every object that is wanted or in the inventory; an
-    object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while.
+    object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while,
+    `answers` for those whose smoke request was sent just now. `kinds` are the optional kinds that the cluster has.
     """
 
     key: TargetKey
@@ -31,6 +32,8 @@ class SeenTarget:
     live: Mapping[ObjectRef, LiveObject]
     pods: Mapping[Version, tuple[PodFact, ...]]
     now: datetime
+    answers: Mapping[Version, SmokeAnswer] = field(default_factory=dict)
+    kinds: Kinds = frozenset()
 
     @property
     def status(self) -> TargetStatus:

@@ -18,11 +18,9 @@ way is somebody's explicit choice.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from reconciler.model.objects import MODEL_VOLUME, MODELS
 from reconciler.model.release import Model
 from reconciler.render.identity import Body
-
-MODELS = "/models"
-_VOLUME = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +50,10 @@ def _pvc(model: Model, rest: str) -> Delivery:
 
 def _mounted(model: Model, source: Body, folder: str = "") -> Delivery:
     path = _mount_path(model.name)
-    mount: Body = {"name": _VOLUME, "mountPath": path, "readOnly": True}
+    mount: Body = {"name": MODEL_VOLUME, "mountPath": path, "readOnly": True}
     if folder:
         mount["subPath"] = folder
-    return Delivery(path=path, volumes=({"name": _VOLUME, **source},), mounts=(mount,))
+    return Delivery(path=path, volumes=({"name": MODEL_VOLUME, **source},), mounts=(mount,))
 
 
 def _mount_path(name: str) -> str:

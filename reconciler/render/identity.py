@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.model.ids import ReleaseKey, short
 from reconciler.model.objects import (
     LABEL_MANAGED,
+    LABEL_NAME,
     LABEL_RELEASE,
     LABEL_STATE,
     LABEL_VERSION,
@@ -18,10 +19,9 @@ from reconciler.model.objects import (
     ObjectRef,
     RenderedObject,
 )
-from reconciler.model.release import Effective
+from reconciler.model.release import Effective, object_name
 from reconciler.model.state import canonical
 
-LABEL_NAME = "app.kubernetes.io/name"
 ANNOTATION_MODEL = "reconciler.dev/model"
 ANNOTATION_MODEL_VERSION = "reconciler.dev/model-version"
 ANNOTATION_MODEL_DIGEST = "reconciler.dev/model-digest"
@@ -33,6 +33,12 @@ Body = dict[str, Any]
 def version_name(effective: Effective) -> str:
     """The name of every object of this version; at most 51 characters."""
     return f"{effective.name}-{short(effective.version)}"
+
+
+def own_config_names(effective: Effective) -> dict[str, str]:
+    """How the version's own ConfigMaps are called on a cluster, by the names that the release gives them."""
+    names = map(object_name, effective.spec.serving.own_config)
+    return {name: f"{name}-{short(effective.version)}" for name in names}
 
 
 def release_labels(key: ReleaseKey) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The pod template of a version, by renderer 1.
 
 Everything here is part of the version: one changed byte restarts every pod, GPUs included. So the inputs are the
-version's own fields and nothing else (not replicas, allowFrom, disruption, labels, the manifest's digest, the role),
-and what this file gives for a renderer's number is held by a golden test. Change it by adding a renderer.
+version's own fields, the release's patch over it included, and nothing else (not replicas, allowFrom, disruption,
+labels, the manifest's digest, the role), and what this file gives for a renderer's number is held by a golden test.
+Change it by adding a renderer.
 
 The pod is a restricted one: non-root, no privileges, no capabilities, a read-only root with `/tmp` to write to (`HOME`
 is there too, for the caches of model servers), no API token, and no service links, whose variables (`VLLM_PORT` for a
@@ -12,21 +13,22 @@ Service called vllm) model servers take for their own settings.
 import re
 from typing import Any
 
+from reconciler.model.objects import GPU_PRODUCT, MODEL_CONTAINER, config_renamed
 from reconciler.model.release import Effective, EnvVar, Toleration
 from reconciler.model.runtime import Port, Probe, Probes
 from reconciler.render.delivery import Delivery, deliver
-from reconciler.render.identity import Body, model_annotations, version_selector
+from reconciler.render.identity import Body, model_annotations, own_config_names, version_selector
+from reconciler.render.patch import strategic
 from reconciler.render.quantity import canonical_quantity
 from reconciler.render.runtimes import own_arguments, own_variables
 
-CONTAINER = "model"
 GPU = "nvidia.com/gpu"
-GPU_PRODUCT = "nvidia.com/gpu.product"
 TMP = "/tmp"  # noqa: S108  # a mount point in the pod, not a temporary file of ours
 _SCHEDULING_SECONDS = 300
 """What scheduling and pulling may take before a container starts."""
 _STARTUP_PERIOD = 5
 _DRAIN_SECONDS = 5
+_FEWEST_RIGHTS: Body = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _GRACE_SECONDS = 60
 _TOPOLOGY = {"zone": "topology.kubernetes.io/zone", "node": "kubernetes.io/hostname"}
 _NAMES = re.compile(r"\$\$|\$\((MODEL_NAME|MODEL_PATH|MODEL_VERSION)\)")
@@ -54,8 +56,24 @@ def service_account(effective: Effective) -> str:
 
 
 def pod_template(effective: Effective, labels: dict[str, str]) -> Body:
-    """The `spec.template` of the version's Deployment."""
-    return {"metadata": {"labels": labels, "annotations": model_annotations(effective)}, "spec": _pod(effective)}
+    """The `spec.template` of the version's Deployment, with the release's own patch over it."""
+    meta = {"labels": labels, "annotations": model_annotations(effective)}
+    template: Body = {"metadata": meta, "spec": _pod(effective)}
+    patch = effective.spec.serving.pod_template
+    return _patched(template, patch, effective) if patch else template
+
+
+def _patched(template: Body, patch: Body, effective: Effective) -> Body:
+    """The patch laid over the template; containers that it brings get no more rights than ours."""
+    whole = strategic(template, config_renamed(patch, own_config_names(effective)))
+    for kind in ("containers", "initContainers"):
+        if kind in whole["spec"]:
+            whole["spec"][kind] = [_hardened(container) for container in whole["spec"][kind]]
+    return whole
+
+
+def _hardened(container: Body) -> Body:
+    return {**container, "securityContext": strategic(_FEWEST_RIGHTS, container.get("securityContext", {}))}
 
 
 def _pod(effective: Effective) -> Body:
@@ -86,7 +104,7 @@ def _container(effective: Effective, delivery: Delivery) -> Body:
     ports = serving_ports(effective)
     return _present(
         {
-            "name": CONTAINER,
+            "name": MODEL_CONTAINER,
             "image": effective.image,
             "imagePullPolicy": "IfNotPresent",
             "command": [_substitute(part, effective, delivery) for part in runtime.command],
@@ -103,11 +121,7 @@ def _container(effective: Effective, delivery: Delivery) -> Body:
             # Endpoints are withdrawn while a pod is asked to stop; requests that are still sent to it must be answered.
             "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            },
+            "securityContext": {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True},
         }
     )
 

@@ -14,6 +14,9 @@ from reconciler.rollout.strategies.step import Arm, Step, StepSizes, ready_of
 from reconciler.rollout.told import Versions, beside, fixed, free, serves_another, steady
 from reconciler.rollout.view import View, pinned
 
+_STILL_COMING = frozenset({"", "NotCreated", "PodsNotReady", "SmokePending"})
+"""Reasons that say no more than that pods are on their way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -178,6 +181,8 @@ def _waiting(view: View, stand: _Stand, sizes: StepSizes, *, up: bool) -> str:
     health = view.health(stand.goal.version)
     if sizes.done and health is not None:
         return f"{stand.step.candidate.name} is ready on {view.name} but not healthy: {because(health)}"
+    if health is not None and not health.healthy and health.reason not in _STILL_COMING:
+        return f"{sizes.waiting} ({because(health)})"
     return sizes.waiting
 
 

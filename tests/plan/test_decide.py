@@ -243,7 +243,10 @@ def test_five_repairs_in_a_row_and_the_other_manager_is_named():
     with pytest.raises(Stalled) as caught:
         target.decide()
     assert caught.value.reason == "FoughtOver"
-    assert caught.value.message == (f"{ref} on eu-1 differs again after 5 repairs; kubectl-edit changes it back")
+    assert caught.value.message == (
+        f"{ref} on eu-1 differs again after 5 repairs; kubectl-edit changes it back; "
+        "stop it, or leave the field to it (spec.serving.ignore)"
+    )
     target.cluster.live[ref] = replace(target.cluster.live[ref], others=())
     with pytest.raises(Stalled, match="another manager changes it back"):
         target.decide()

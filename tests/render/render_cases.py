@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from reconciler.model.ids import ReleaseKey, Version
-from reconciler.model.objects import Rendering
+from reconciler.model.objects import Kinds, Rendering
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, canonical
 from reconciler.render import BUILTIN, RENDERER, render
@@ -185,10 +185,52 @@ def directive(*entries: tuple[Effective, str, int, int]) -> Directive:
     )
 
 
-def rendering(*entries: tuple[Effective, str, int, int]) -> Rendering:
+def rendering(*entries: tuple[Effective, str, int, int], kinds: Kinds = frozenset()) -> Rendering:
     by_version = {Version(each.version): each for each, *_ in entries}
-    return render(directive(*entries), by_version, key=key_of(entries[0][0]))
+    return render(directive(*entries), by_version, key=key_of(entries[0][0]), kinds=kinds)
 
+
+SIDE_IMAGE = f"registry.example.com/proxy@{sha('proxy')}"
+HATCHES = {
+    "serving": {
+        "podTemplate": {
+            "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "gpu"}},
+            "spec": {
+                "imagePullSecrets": [{"name": "registry"}],
+                "topologySpreadConstraints": None,
+                "tolerations": [{"key": "spot", "operator": "Exists"}],
+                "securityContext": {"fsGroup": 2000},
+                "containers": [
+                    {
+                        "name": "model",
+                        "env": [{"name": "LOG_LEVEL", "value": "debug"}],
+                        "volumeMounts": [{"name": "settings", "mountPath": "/etc/settings"}],
+                    },
+                    {"name": "proxy", "image": SIDE_IMAGE, "securityContext": {"runAsUser": 1337}},
+                ],
+                "volumes": [
+                    {"name": "settings", "configMap": {"name": "settings"}},
+                    {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+                ],
+            },
+        },
+        "objects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"mode": "fast"}},
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "cache", "labels": {"team": "risk"}},
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+            },
+        ],
+        "ignore": [
+            {"kind": "HorizontalPodAutoscaler", "path": "/spec/metrics"},
+            {"kind": "Service", "name": "fraud-detector", "path": "/metadata/annotations/reconciler.dev~1none"},
+        ],
+        "startup": {"smoke": {"path": "/v1/models/fraud", "body": "{}"}},
+    }
+}
+"""Every escape hatch at once."""
 
 CASES: Mapping[str, tuple[tuple[Effective, str, int, int], ...]] = {
     "onnx-on-generic": ((fraud("1.4.0"), "stable", 2, 10),),
@@ -196,6 +238,7 @@ CASES: Mapping[str, tuple[tuple[Effective, str, int, int], ...]] = {
     "skops-on-mlserver": ((churn(), "stable", 1, 1),),
     "tensorrt-on-triton": ((ranker(), "stable", 2, 4),),
     "rolling-from-stable-to-candidate": ((fraud("1.4.0"), "stable", 3, 3), (fraud("1.5.0"), "candidate", 1, 1)),
+    "with-every-escape-hatch": ((fraud("1.6.0", **HATCHES), "stable", 2, 10),),
     "previous-scaled-to-zero": ((fraud("1.5.0"), "stable", 2, 10), (fraud("1.4.0"), "previous", 0, 0)),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from reconciler.demo.api import discovery
+from reconciler.demo.api import discovery, proxy
 from reconciler.demo.api.controllers import Controllers
 from reconciler.demo.api.definitions import Definitions
 from reconciler.demo.api.faults import Faults
@@ -21,6 +21,7 @@ from reconciler.demo.api.store import Store
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _HEALTH = frozenset({"healthz", "livez", "readyz"})
+_PROXY = 5  # namespaces/NAMESPACE/pods/POD:PORT/proxy
 _OF_NAMESPACE = frozenset({"finalize", "status"})
 
 
@@ -108,11 +109,22 @@ class Cluster:
     def _versioned(self, request: Request, group: str, version: str, rest: tuple[str, ...]) -> Answer:
         if not rest:
             return _found(discovery.resource_list(self._objects.resources, group, version))
+        if not group and len(rest) >= _PROXY and rest[2] == "pods" and rest[4] == "proxy":
+            return self._proxied(request, rest[1], rest[3], rest[_PROXY:])
         place = self._place(group, version, rest)
         verb = self._handlers.verb(place, request)
         counted = f"{place.resource.plural}/{place.subresource}" if place.subresource else place.resource.plural
         self.requests[verb, counted] += 1
         return self._handlers.handle(verb, place, request)
+
+    def _proxied(self, request: Request, namespace: str, name: str, path: tuple[str, ...]) -> Answer:
+        """Whatever the method: the pod answers."""
+        pods = self._objects.resources.find("", "v1", "pods")
+        assert pods is not None  # noqa: S101  # a built-in kind
+        pod, port = proxy.split(name)
+        self.requests["get" if request.method == "GET" else "create", "pods/proxy"] += 1
+        item = self._objects.get(Call(resource=pods, namespace=namespace, name=pod))
+        return proxy.proxied(item, port, path, request)
 
     def _place(self, group: str, version: str, rest: tuple[str, ...]) -> Place:
         namespace = ""

@@ -33,11 +33,11 @@ class Objects:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._resources = Resources(connection)
+        self.resources = Resources(connection)
 
     def read(self, ref: ObjectRef) -> dict[str, Any]:
         """The whole object, for previews; raises NotFound."""
-        _, body = self._connection.request("GET", self._resources.path(ref))
+        _, body = self._connection.request("GET", self.resources.path(ref))
         data: dict[str, Any] = orjson.loads(body)
         return data
 
@@ -47,7 +47,7 @@ class Objects:
 
     def names(self, like: ObjectRef) -> frozenset[str]:
         """Names of all objects of this kind in this namespace, anybody's."""
-        path = self._resources.path(like).rpartition("/")[0]
+        path = self.resources.path(like).rpartition("/")[0]
         found: set[str] = set()
         query = {"limit": _PAGE}
         while True:
@@ -71,7 +71,7 @@ class Objects:
         return self._patch(rendered, _FORCED | {"dryRun": "All"})
 
     def _patch(self, rendered: RenderedObject, query: dict[str, str]) -> dict[str, Any]:
-        path = self._resources.path(rendered.ref)
+        path = self.resources.path(rendered.ref)
         _, body = self._connection.request("PATCH", path, query=query, body=rendered.payload, content_type=_APPLY)
         data: dict[str, Any] = orjson.loads(body)
         return data
@@ -79,7 +79,7 @@ class Objects:
     def scale(self, ref: ObjectRef, replicas: int) -> None:
         """Set a workload's size through its scale subresource, as a manager of its own; raises NotFound."""
         body = orjson.dumps({"spec": {"replicas": replicas}})
-        path = self._resources.path(ref, "scale")
+        path = self.resources.path(ref, "scale")
         query = {"fieldManager": SCALE_MANAGER}
         self._connection.request("PATCH", path, query=query, body=body, content_type=_MERGE)
 
@@ -91,7 +91,7 @@ class Objects:
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         body = orjson.dumps({"apiVersion": "v1", "kind": "DeleteOptions", **options})
         try:
-            self._connection.request("DELETE", self._resources.path(ref), body=body)
+            self._connection.request("DELETE", self.resources.path(ref), body=body)
         except NotFound:
             return False
         return True

@@ -103,6 +103,44 @@ class Connection:
 
         `timeout` in seconds holds for a free slot, for connecting, and for the whole answer.
         """
+        with self._slot(timeout):
+            return self._send(method, path, query, body, content_type, timeout)
+
+    def proxied(
+        self, method: str, path: str, *, body: bytes | None = None, content_type: str = _JSON, timeout: float = TIMEOUT,
+        most: int = _CHUNK,
+    ) -> tuple[int, bytes]:  # fmt: skip
+        """Send once to what answers behind the API server; its status, whatever it is, and `most` bytes of its answer.
+
+        (0, b"") when nothing came back in time, which says nothing of the API server; else raises like `request`.
+        """
+        with self._slot(timeout):
+            headers = self._headers() | ({"Content-Type": content_type} if body is not None else {})
+            self.circuit.enter()
+            began = time.monotonic()
+            code, data = 0, b""
+            try:
+                response = self._pool.request(
+                    method, self._url(path, None), body=body, headers=headers, preload_content=False, retries=False,
+                    redirect=False, timeout=_timeout(timeout),
+                )  # fmt: skip
+                data = self._beginning(response, most, began + timeout)
+                code = response.status
+            except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
+                pass
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._unreachable(error) from None
+            finally:
+                if code:
+                    self.circuit.answered()
+                else:
+                    self.circuit.abandoned()
+                self._on_request(method.lower(), "pods/proxy", code, time.monotonic() - began)
+            return code, self._masked(data, headers)
+
+    @contextlib.contextmanager
+    def _slot(self, timeout: float) -> Iterator[None]:
+        """One of the requests in flight; raises Retry while the circuit is open, and when none gets free in time."""
         free, after, sentence = self.available()
         if not free:
             raise Retry(sentence, reason="ClusterUnreachable", after=after)
@@ -112,7 +150,7 @@ class Connection:
                 reason="ClusterUnreachable",
             )
         try:
-            return self._send(method, path, query, body, content_type, timeout)
+            yield
         finally:
             self._slots.release()
 
@@ -204,6 +242,23 @@ class Connection:
                 raise urllib3.exceptions.ProtocolError("the answer is too large or too slow")
         response.release_conn()
         return b"".join(parts)
+
+    def _beginning(self, response: urllib3.BaseHTTPResponse, most: int, deadline: float) -> bytes:
+        """The first bytes of an answer; the rest is not waited for."""
+        parts, size = [], 0
+        for chunk in response.stream(min(most, _CHUNK), decode_content=True):
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= most:
+                break
+            if time.monotonic() > deadline:
+                response.close()
+                raise TimeoutError
+        if size >= most:
+            response.close()
+        else:
+            response.release_conn()
+        return b"".join(parts)[:most]
 
     def _masked(self, data: bytes, headers: Mapping[str, str]) -> bytes:
         token = headers.get("Authorization", "").partition(" ")[2].encode()

@@ -19,10 +19,10 @@ import urllib3
 
 from reconciler.edges.kube.answers import Asked, Unserved, failure
 from reconciler.edges.kube.connect import Connection, Stream
-from reconciler.edges.kube.resources import Kind, known_collection
+from reconciler.edges.kube.resources import Kind, collection, kind_missing, known_collection
 from reconciler.edges.kube.states import crd_missing
 from reconciler.edges.kube.table import Key, Table, Value
-from reconciler.errors import ReconcilerError, Retry
+from reconciler.errors import ReconcilerError, Retry, Stalled
 
 _PAGE = "500"
 _IDLE_SECONDS = 90.0
@@ -37,9 +37,10 @@ _BUSY = "TooManyRequests"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a feed reads. `every` > 0: no watch, listed every so many seconds."""
+    """What a feed reads. `every` > 0: no watch, listed every so many seconds. `plural`: of a kind not in the table."""
 
     kind: Kind
+    plural: str = ""
     namespace: str = ""
     selector: str = ""
     every: float = 0.0
@@ -59,7 +60,8 @@ class Feed(threading.Thread, Generic[Key, Value]):
         self._connection = connection
         self._table = table
         self._decode = decode
-        self._path = known_collection(source.kind, source.namespace)
+        known = collection(source.kind, source.plural, source.namespace) if source.plural else ""
+        self._path = known or known_collection(source.kind, source.namespace)
         self._ended = threading.Event()
         self._stream: Stream | None = None
         self._version = ""  # where the watch is; empty: list first
@@ -129,9 +131,13 @@ class Feed(threading.Thread, Generic[Key, Value]):
         try:
             _, body = self._connection.request("GET", self._path, query=query, timeout=_LIST_SECONDS)
         except Unserved:
-            raise crd_missing(self._connection.name, self.source.kind) from None
+            raise self._missing() from None
         page: dict[str, Any] = orjson.loads(body)
         return page
+
+    def _missing(self) -> Stalled:
+        missing = kind_missing if self.source.plural else crd_missing
+        return missing(self._connection.name, self.source.kind)
 
     def _value(self, item: dict[str, Any]) -> Value:
         """Items of a list come without their kind."""
@@ -147,7 +153,7 @@ class Feed(threading.Thread, Generic[Key, Value]):
         try:
             self._stream = self._connection.stream(self._path, query=query, idle=_IDLE_SECONDS)
         except Unserved:
-            raise crd_missing(self._connection.name, self.source.kind) from None
+            raise self._missing() from None
         except Retry as error:
             if error.reason != _BUSY:
                 self._version = ""

@@ -26,12 +26,21 @@ _PLAIN = frozenset({"Error", "Completed", ""})  # termination reasons that say n
 
 def explain(connection: Connection, namespace: str, selector: Mapping[str, str]) -> tuple[PodFact, ...]:
     """The pods with these labels that are not ready, worst first; raises what `Connection.request` raises."""
-    wanted = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    query = {"labelSelector": wanted, "limit": _LISTED}
-    _, body = connection.request("GET", f"{_pods(namespace)}", query=query)
-    pods = [pod for pod in orjson.loads(body).get("items") or [] if not _ready(pod)]
+    pods = [pod for pod in _list(connection, namespace, selector) if not _ready(pod)]
     pods.sort(key=lambda pod: (-_restarts(pod), _reason(pod)[0] == "", pod["metadata"]["name"]))
     return tuple(_fact(connection, namespace, pod) for pod in pods[:_MOST_PODS])
+
+
+def ready_pods(connection: Connection, namespace: str, selector: Mapping[str, str]) -> list[str]:
+    """The names of the pods with these labels that are ready; raises what `Connection.request` raises."""
+    return [pod["metadata"]["name"] for pod in _list(connection, namespace, selector) if _ready(pod)]
+
+
+def _list(connection: Connection, namespace: str, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+    wanted = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    _, body = connection.request("GET", _pods(namespace), query={"labelSelector": wanted, "limit": _LISTED})
+    items: list[dict[str, Any]] = orjson.loads(body).get("items") or []
+    return items
 
 
 def _pods(namespace: str) -> str:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import orjson
 
 from reconciler.edges.kube.connect import Connection, segment
-from reconciler.errors import NotFound, Stalled
-from reconciler.model.objects import ObjectRef
+from reconciler.errors import NotFound, Retry, Stalled
+from reconciler.model.objects import Kinds, ObjectRef
 
 _ASK_AGAIN_SECONDS = 30.0
 
@@ -75,6 +75,11 @@ KNOWN: dict[tuple[str, str], Resource] = {
 }
 
 
+def kind_of(ref: ObjectRef) -> Kind:
+    """The kind of an object."""
+    return Kind(group=ref.group, version=ref.version, kind=ref.kind)
+
+
 def collection(kind: Kind, plural: str, namespace: str = "") -> str:
     """The path of a kind's collection, in one namespace or (empty) in all."""
     root = f"/apis/{segment(kind.group)}/{segment(kind.version)}" if kind.group else f"/api/{segment(kind.version)}"
@@ -86,6 +91,12 @@ def known_collection(kind: Kind, namespace: str = "") -> str:
     return collection(kind, KNOWN[kind.group, kind.kind].plural, namespace)
 
 
+def kind_missing(cluster: str, kind: Kind) -> Stalled:
+    """The error for a cluster that does not serve a kind."""
+    sentence = f"Cluster {cluster} does not serve {kind.kind} of {kind.api_version}; install its CRD."
+    return Stalled(sentence, reason="KindMissing")
+
+
 class Resources:
     """What one cluster serves. Thread-safe."""
 
@@ -95,10 +106,20 @@ class Resources:
         self._served: dict[str, dict[str, Resource]] = {}
         self._asked: dict[str, float] = {}
 
+    def of(self, ref: ObjectRef) -> Resource:
+        """How the object's kind is spelt here; raises Stalled(KindMissing), and Stalled(KindNotNamespaced)."""
+        resource = KNOWN.get((ref.group, ref.kind)) or self._discovered(kind_of(ref))
+        if ref.namespace and not resource.namespaced:
+            raise Stalled(
+                f"{ref.kind} of {ref.api_version} does not lie in a namespace on cluster {self._connection.name}; "
+                "a release has only objects of its own namespace.",
+                reason="KindNotNamespaced",
+            )
+        return resource
+
     def path(self, ref: ObjectRef, subresource: str = "") -> str:
-        """The path of one object; raises Stalled(KindMissing), Refused for an impossible name."""
-        kind = Kind(group=ref.group, version=ref.version, kind=ref.kind)
-        resource = KNOWN.get((ref.group, ref.kind)) or self._discovered(kind)
+        """The path of one object; raises like `of`, and Refused for an impossible name."""
+        kind, resource = kind_of(ref), self.of(ref)
         path = f"{collection(kind, resource.plural, ref.namespace if resource.namespaced else '')}/{segment(ref.name)}"
         return f"{path}/{subresource}" if subresource else path
 
@@ -113,10 +134,7 @@ class Resources:
                 self._asked[kind.api_version] = time.monotonic()
             found = served.get(kind.kind)
         if found is None:
-            raise Stalled(
-                f"Cluster {self._connection.name} does not serve {kind.kind} of {kind.api_version}; install its CRD.",
-                reason="KindMissing",
-            )
+            raise kind_missing(self._connection.name, kind)
         return found
 
     def _ask(self, kind: Kind) -> dict[str, Resource]:
@@ -127,3 +145,21 @@ class Resources:
             return {}
         rows = orjson.loads(body).get("resources") or []
         return {row["kind"]: Resource(row["name"], row["namespaced"]) for row in rows if "/" not in row["name"]}
+
+    def offers(self, kinds: Kinds) -> Kinds:
+        """Those of these kinds that are served and that we may list; raises what `Connection.request` raises."""
+        return frozenset(pair for pair in kinds if self._may_list(*pair))
+
+    def _may_list(self, api_version: str, name: str) -> bool:
+        group, _, version = api_version.rpartition("/")
+        kind = Kind(group=group, version=version, kind=name)
+        resource = self._ask(kind).get(name)
+        if resource is None:
+            return False
+        try:
+            self._connection.request("GET", collection(kind, resource.plural), query={"limit": "1"})
+        except Retry as error:
+            if error.reason == "Forbidden":
+                return False
+            raise
+        return True

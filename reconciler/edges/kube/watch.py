@@ -7,6 +7,7 @@ called back to nobody.
 """
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -124,10 +125,14 @@ class StateTable(Generic[State]):
 class ClusterCache(_Cache):
     """What one target cluster has: our objects of the watched kinds, and every TargetState.
 
-    Objects of kinds that are neither in WATCHED nor LISTED are not here: ask the cluster for them.
+    Objects of other kinds than those in WATCHED and LISTED are here once somebody asked to follow their kind.
     """
 
     def __init__(self, connection: Connection, on_change: OnChange) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._others: dict[Kind, tuple[Table[ObjectRef, LiveObject], Feed[Any, Any]]] = {}
         self._on_change = on_change
         self._states: StateTable[TargetState] = StateTable(TargetState, on_change)
         self._tables = {(kind.group, kind.kind): self._table() for kind in (*WATCHED, *LISTED)}
@@ -138,18 +143,45 @@ class ClusterCache(_Cache):
         feeds = (Feed(connection, source, self._of(source.kind), summarise) for source in sources)
         super().__init__((self._states.feed(connection), *feeds))
 
+    def watches(self, ref: ObjectRef) -> bool:
+        """True for kinds that are kept here from the start."""
+        return (ref.group, ref.kind) in self._tables
+
     def holds(self, ref: ObjectRef) -> bool:
         """True for kinds that are kept here."""
-        return (ref.group, ref.kind) in self._tables
+        return self._table_of(ref) is not None
+
+    def follow(self, kind: Kind, plural: str) -> Feed[Any, Any]:
+        """The feed of another kind, listed every ten minutes from the first time that somebody asks for it.
+
+        It has no part in `synced`: what only some releases use must not hold the others.
+        """
+        with self._lock:
+            if kind not in self._others:
+                source = Source(kind=kind, plural=plural, selector=_SELECTOR, every=LIST_SECONDS)
+                table = self._table()
+                self._others[kind] = (table, Feed(self._connection, source, table, summarise))
+                if not self._stopped:
+                    self._others[kind][1].start()
+            return self._others[kind][1]
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End all threads; waits at most `timeout` seconds for those that were there from the start."""
+        with self._lock:
+            self._stopped = True
+            for _, feed in self._others.values():
+                feed.stop()
+        super().stop(timeout)
 
     def get(self, ref: ObjectRef) -> LiveObject | None:
         """The object, or None when no list or watch has shown it with our managed-by label."""
-        table = self._tables.get((ref.group, ref.kind))
+        table = self._table_of(ref)
         return table.get(ref) if table is not None else None
 
     def owned_by(self, state_name: str) -> tuple[LiveObject, ...]:
         """Every object that carries this state object's name, sorted by ref."""
-        found = (live for table in self._tables.values() for live in table.group(state_name))
+        tables = [*self._tables.values(), *(table for table, _ in tuple(self._others.values()))]
+        found = (live for table in tables for live in table.group(state_name))
         return tuple(sorted(found, key=lambda live: live.ref))
 
     @property
@@ -164,15 +196,19 @@ class ClusterCache(_Cache):
 
     def observe(self, live: LiveObject) -> None:
         """What an apply returned: our own write must not look like drift until the watch has come so far."""
-        table = self._tables.get((live.ref.group, live.ref.kind))
+        table = self._table_of(live.ref)
         if table is not None:
             table.observe(live)
 
     def forget(self, ref: ObjectRef) -> None:
         """The cluster said that it is not there (a delete returned False): do not wait for the next list to say so."""
-        table = self._tables.get((ref.group, ref.kind))
+        table = self._table_of(ref)
         if table is not None:
             table.forget(ref)
+
+    def _table_of(self, ref: ObjectRef) -> Table[ObjectRef, LiveObject] | None:
+        other = self._others.get(resources.kind_of(ref))
+        return self._tables.get((ref.group, ref.kind)) or (other[0] if other else None)
 
     def _of(self, kind: Kind) -> Table[ObjectRef, LiveObject]:
         return self._tables[kind.group, kind.kind]

@@ -23,6 +23,11 @@ ARGUMENTS: Mapping[str, Callable[[Effective], tuple[str, ...]]] = {
 
 VARIABLES: Mapping[str, Callable[[Effective], dict[str, str]]] = {mlserver.MLSERVER_1.id: mlserver.variables_1}
 
+METRICS_PORT = "metrics"
+METRICS_PATH = "/metrics"
+METRICS: Mapping[str, tuple[str, str]] = {vllm.VLLM_1.id: ("http", METRICS_PATH)}
+"""Servers that tell their numbers on another port than one called `metrics`: (its name, the path)."""
+
 
 def own_arguments(effective: Effective) -> tuple[str, ...]:
     """What the runtime adds between its fixed arguments and the release's own; nothing for most."""
@@ -34,3 +39,11 @@ def own_variables(effective: Effective) -> dict[str, str]:
     """Environment variables that the runtime adds; the release's own of the same name stand in their place."""
     variables = VARIABLES.get(effective.runtime.id)
     return variables(effective) if variables else {}
+
+
+def metrics_endpoint(effective: Effective) -> tuple[str, str] | None:
+    """(port name, path) at which the server tells its numbers: a port called `metrics`, or where we know it to."""
+    if effective.runtime.id in METRICS:
+        return METRICS[effective.runtime.id]
+    named = any(port.name == METRICS_PORT for port in effective.runtime.spec.ports)
+    return (METRICS_PORT, METRICS_PATH) if named else None

@@ -1,7 +1,8 @@
 """What a pod does when its annotation `fault.test/mode` tells it to fail, and what its containers log.
 
 Modes: `crashloop` (the process ends with 1), `oom` (the kernel ends it), `imagepull` (there is no such image),
-`notready` (it runs and its probe fails). Statuses, reasons and sentences are those of a kubelet.
+`notready` (it runs and its probe fails), `badanswer` (it is ready and answers 500: see `api/proxy`). Statuses, reasons
+and sentences are those of a kubelet.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from reconciler.demo.api.controllers.objects import Obj, name_of, uid_of
 
 MODE = "fault.test/mode"
+BAD_ANSWER = "badanswer"
 CRASHES = frozenset({"crashloop", "oom"})
 FAILURE = "cannot load the model"
 
