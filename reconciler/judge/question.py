@@ -125,12 +125,15 @@ def question(policy: LoadedPolicy, facts: Facts, seen: Mapping[str, Any]) -> Que
 
 
 def mismatch(spec: PolicySpec, facts: Facts) -> str:
-    """Why a policy is not asked about a decision; empty when it is. Empty lists and selectors match all."""
+    """Why a policy is not asked about a decision; empty when it is. Empty lists and selectors match all.
+
+    But Retire is asked only of policies that name it: what says how to serve must not keep anybody from stopping.
+    """
     match = spec.match
     environment = facts.release.spec.environment
     if match.environments and environment not in match.environments:
         return f"it is not about environment {environment}"
-    if match.operations and facts.operation not in match.operations:
+    if facts.operation not in match.operations and (match.operations or facts.operation == "Retire"):
         return f"it is not about operation {facts.operation}"
     if match.selector.match_labels and not match.selector.matches(facts.release.labels):
         return "its selector does not match the release's labels"

@@ -3,7 +3,8 @@
 Pure; whether that is required is a policy's question. Rules: the same artifact is the same model digest in the same
 image (args, sizes and placement belong to an environment); it has its soak when it was stable and healthy there for
 that long without a break, or when it was stable for that long and a version that was new there took its place: a
-version that an earlier one replaced was rolled back from, and vouches for nothing.
+version that an earlier one replaced was rolled back from, and vouches for nothing. What is retired serves nobody: its
+time ended then, and begins anew when it is active again.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def _healthy_since(status: ReleaseStatus) -> datetime | None:
         return None
     promoted = None
     for row in status.history:
-        if row.version != status.stable.version:
+        if row.version != status.stable.version or row.retired:
             break
         promoted = row.at  # changed in place it is promoted again; the version has served from the first time on
     return max(ready.since, promoted) if promoted else None
@@ -83,7 +84,7 @@ def _earlier(
         spec = _spec(status, row, unpack)
         if spec is None or not _same(spec, release) or _known_before(successor, status.history[index:]):
             continue
-        spans.append((row.at, successor.at))
+        spans.append((row.at, row.retired or successor.at))
     return max(spans, key=lambda span: span[1] - span[0]) if spans else (None, None)
 
 

@@ -63,7 +63,9 @@ VARIABLES: Mapping[str, Seen] = {
     "runtime": Seen(type="map(string, dyn)", meaning="the resolved ServingRuntime: id, name, spec"),
     "params": Seen(type="map(string, dyn)", meaning="the policy's params with the environment's laid over them"),
     "operation": Seen(
-        type="string", meaning="Create (nothing runs yet), Update, or Rollback (a known-good version returns)"
+        type="string",
+        meaning="Create (nothing runs yet), Update, Rollback (a known-good version returns), or Retire (it is to "
+        "serve no more; only policies whose match.operations names it are asked)",
     ),
     "now": Seen(type="timestamp", meaning="the time of the decision, to the second"),
 }

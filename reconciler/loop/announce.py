@@ -19,7 +19,7 @@ from reconciler.model.ids import ClusterName, ReleaseKey, short
 from reconciler.model.plan import Condition, Gate, Opened, condition, shown
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
-from reconciler.model.state import Apply, Phase, ReleaseStatus, VersionRef
+from reconciler.model.state import ASLEEP, MOVING, Apply, Phase, ReleaseStatus, VersionRef
 from reconciler.trust.vouching import Note, Vouching
 
 _OF_OTHERS = frozenset({LIMIT, DEPENDENCY})
@@ -32,13 +32,13 @@ def conditions(
     before: ReleaseStatus, after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting], notes: Iterable[str],
     now: datetime, *, keys: Note | None = None, glass: Iterable[str] = (),
 ) -> tuple[Condition, ...]:  # fmt: skip
-    """The release's conditions: Ready, Held, Reconciling; ConfigTrusted when a newer text is not in force.
+    """The release's conditions: Ready, Held, Reconciling; Retired while nothing is to serve, ConfigTrusted in doubt.
 
     Vouched is there when a key that released what runs has ended (`keys`), BreakGlass while one counts (`glass`).
     """
     ready, reason, message = _ready(after, clusters)
     closed = after.gates[0] if after.gates else None
-    busy = after.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.REMOVING)
+    busy = after.phase in MOVING
     doing = after.phase.value if busy else "Settled"
     old = before.conditions
     rows = [
@@ -53,6 +53,13 @@ def conditions(
         ),
         condition(old, type_="Reconciling", status=busy, reason=doing, message=after.message if busy else "", now=now),
     ]
+    if after.phase in ASLEEP:
+        rows.append(
+            condition(
+                old, type_="Retired", status=after.phase is Phase.RETIRED, reason=after.phase.value,
+                message=after.message, now=now,
+            )
+        )  # fmt: skip
     untrusted = "\n".join(shown(dict.fromkeys(notes)))
     if untrusted:
         rows.append(
@@ -78,21 +85,25 @@ def _unvouched(status: ReleaseStatus) -> str:
 
 def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tuple[bool, str, str]:
     """Whether what is stable runs and is healthy on every cluster that was told to run it."""
-    if after.phase in (Phase.REMOVING, Phase.REMOVED):
+    if after.phase in (Phase.REMOVING, Phase.REMOVED, Phase.RETIRING):
         return False, after.phase.value, after.message
     found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in _running(after)}
     troubles = [trouble for trouble in found.values() if trouble]
-    if after.stable is None:
+    if after.stable is None and after.phase is not Phase.RETIRED:
         return False, "NothingServes", "; ".join([after.message or "nothing serves yet", *troubles[:1]])
-    sentence = f"{after.stable.model_version} is Healthy on {len(found) - len(troubles)} of {len(found)} clusters"
+    if after.stable is None:
+        return True, "Retired", "it is retired and was never promoted"
+    how = "scaled to zero" if after.phase is Phase.RETIRED else "Healthy"
+    sentence = f"{after.stable.model_version} is {how} on {len(found) - len(troubles)} of {len(found)} clusters"
     if troubles:
         return False, "NotHealthy", f"{sentence}; {troubles[0]}"
-    return True, "Promoted" if after.phase is Phase.PROMOTED else "Serving", sentence
+    reason = after.phase.value if after.phase in (Phase.PROMOTED, Phase.RETIRED) else "Serving"
+    return True, reason, sentence
 
 
 def _running(status: ReleaseStatus) -> list[str]:
-    """The clusters that were told to run it."""
-    return [name for name, directive in status.directives.items() if directive.apply is Apply.RUN]
+    """The clusters that were not told to end it."""
+    return [name for name, directive in status.directives.items() if directive.apply is not Apply.REMOVE]
 
 
 def _trouble(name: str, after: ReleaseStatus, seen: Fleeting | None) -> str:
@@ -134,7 +145,9 @@ def records(
 
 
 def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
-    """How a rollout ended in this pass, or None."""
+    """How a rollout, or a release's service, ended in this pass; or None."""
+    if after.phase is Phase.RETIRED and before.phase is not Phase.RETIRED:
+        return "Retired"
     if after.phase is not Phase.PROMOTED or after.stable is None:
         return None
     replaced = before.stable is None or before.stable.version != after.stable.version
@@ -143,7 +156,7 @@ def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
         return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
     if after.history[:1] != before.history[:1]:
         return "Promoted"  # changed in place
-    if before.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK):
+    if before.candidate is not None or before.phase is Phase.ROLLING_BACK:
         return "Aborted"
     return None
 
@@ -156,6 +169,10 @@ def _start_sentence(key: ReleaseKey, after: ReleaseStatus) -> str:
 
 def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus) -> str:
     stable = after.stable
+    if kind == "Retired":
+        what = f"{key.name} {stable.model_version}" if stable else key.name
+        on = f" on {' and '.join(sorted(after.directives))}" if after.directives else ""
+        return f"{what} was retired: nothing of it serves{on}, and what was made for it is kept"
     assert stable is not None  # noqa: S101  # an ended rollout has a stable version
     where = " and ".join(sorted(after.directives))
     if kind == "RolledBack":
@@ -163,7 +180,8 @@ def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, afte
         return f"{key.name} returned from {gone} to {stable.model_version}, Healthy on {where}"
     if kind == "Aborted":
         return f"the rollout was given up; {key.name} {stable.model_version} has its full size on {where}"
-    return f"{key.name} {stable.model_version} is Healthy on {where}"
+    again = "is active again, " if before.history and before.history[0].retired else "is "
+    return f"{key.name} {stable.model_version} {again}Healthy on {where}"
 
 
 def _entry(
@@ -171,7 +189,7 @@ def _entry(
     message: str,
 ) -> OutboxEntry:  # fmt: skip
     file, verification = judged.standing.file, judged.standing.verification
-    ended = kind in ("Promoted", "RolledBack", "Aborted")
+    ended = kind in ("Promoted", "RolledBack", "Aborted", "Retired")
     about = after.stable if ended else after.candidate
     # A return that was under way may end while the trunk already asks for something else: that is not what ran.
     theirs = about is None or kind == "Held" or (file is not None and file.sha256 == about.manifest)
@@ -199,7 +217,7 @@ def _entry(
         detail=_detail(kind, after),
     )
     blobs: dict[str, str] = {}
-    if kind in ("Started", "Promoted") and theirs:
+    if kind in ("Started", "Promoted", "Retired") and theirs:
         blobs |= _approvals(judged.consent, after)
     if ended and theirs and file and file.signature_blob:
         stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
@@ -288,7 +306,7 @@ def _approvals(consent: Consent, after: ReleaseStatus) -> dict[str, str]:
 
 def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:
     """For a version that was promoted: all that is needed to bring it back when every cluster has forgotten it."""
-    if kind not in ("Promoted", "RolledBack") or not after.history:
+    if kind not in ("Promoted", "RolledBack", "Retired") or not after.history:
         return {}
     promotion = after.history[0]
     return {"promotion": promotion.to_data(), "effective": after.effective.get(promotion.version, "")}

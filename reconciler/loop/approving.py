@@ -1,8 +1,9 @@
 """Approvals of one release: whether they are asked for, which votes lie on the trunk, and the gate that they make.
 
 Pure. Rules: a promotion is asked for them, and what was promoted here already is not: it may come back, join a cluster
-and be repaired without anybody; a vote is of one closure, so one changed byte of what was looked at asks anew; when a
-vote was first seen is kept in the release's state and in the ledger, so a restart makes no old vote a new one.
+and be repaired without anybody; what is retired is asked for nothing again; a vote is of one closure, so one changed
+byte of what was looked at asks anew; when a vote was first seen is kept in the release's state and in the ledger, so a
+restart makes no old vote a new one.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,7 +18,7 @@ from reconciler.model.environment import Environment
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.record import ApprovalFact
-from reconciler.model.state import ReleaseStatus
+from reconciler.model.state import ASLEEP, ReleaseStatus
 from reconciler.trust.ballot import ballot
 from reconciler.trust.known_good import Known
 from reconciler.trust.quorum import Quorum, quorum
@@ -68,9 +69,15 @@ def nobody_asked(status: ReleaseStatus) -> Consent:
 
 
 def promoted_here(standing: Standing, status: ReleaseStatus) -> bool:
-    """True when exactly this runs as stable, or may return as known-good: that was approved when it was promoted."""
+    """True when exactly this runs as stable, or may return as known-good: that was approved when it was promoted.
+
+    The same goes for a text that retired the release, and for one that retires what never ran.
+    """
     if standing.resolved is None or standing.file is None:
         return False
+    if standing.retires:
+        running = status.stable or status.candidate
+        return running is None or (status.phase in ASLEEP and running.manifest == standing.file.sha256)
     version = standing.resolved.effective.version
     if status.stable and (status.stable.version, status.stable.manifest) == (version, standing.file.sha256):
         return True

@@ -34,7 +34,7 @@ from reconciler.loop.worker import Worker
 from reconciler.loop.world import Key, World
 from reconciler.model.cluster import Cluster
 from reconciler.model.ids import BlobId, ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey
-from reconciler.model.state import Phase, release_key
+from reconciler.model.state import MOVING, release_key
 from reconciler.trust.keys import load_private_key
 
 GRACE = 20.0  # seconds that workers may take to finish their pass at the end
@@ -337,9 +337,7 @@ class Daemon:
     def moving(self) -> list[ReleaseKey]:
         """Releases whose rollout is under way."""
         return [
-            release_key(row.value.release)
-            for row in self._home.releases().values()
-            if row.value.status.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.REMOVING)
+            release_key(row.value.release) for row in self._home.releases().values() if row.value.status.phase in MOVING
         ]
 
     def look(

@@ -69,7 +69,11 @@ def from_world(world: World, snapshot: Snapshot, path: str) -> Decision | None:
     return Decision(
         release=f"{key.environment}/{key.name}",
         path=path,
-        operation=operation(facts.running, rollback=progress.returning(facts.status, standing) is not None),
+        operation=operation(
+            facts.running,
+            standing.resolved.effective if standing.resolved else None,
+            rollback=progress.returning(facts.status, standing) is not None,
+        ),
         asked_for=standing.resolved.effective.spec.model.version if standing.resolved else "",
         running=facts.running.spec.model.version if facts.running else "",
         asked=asks(facts, standing, upstream, world),
@@ -102,7 +106,7 @@ def from_files(
     spec = asked_for.effective.spec
     environment = environments[spec.environment]
     clusters = {one.name: one.as_(Cluster) for one in known if one.kind == "Cluster"}
-    what: Operation = "Update" if runs else "Create"
+    what = operation(runs, asked_for.effective, rollback=False)
     facts = Facts(
         operation=what,
         release=asked_for.effective,

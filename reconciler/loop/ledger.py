@@ -172,16 +172,17 @@ class Ledger:
         return identity(entry.record) in self._known.identities
 
     def history(self, key: ReleaseKey) -> tuple[Promotion, ...]:
-        """Promotions of one release, newest first."""
-        found = []
+        """Promotions of one release, newest first; what a later record says of one counts."""
+        found: dict[tuple[str, datetime], Promotion] = {}
         for record in self._records(key):
             if record.kind == "Removed" and record.detail.get("removal") == WHOLE:
                 break  # what was promoted before it ended was not promoted in what is there now
             try:
-                found.append(Promotion.from_data(record.detail["promotion"]))
+                promotion = Promotion.from_data(record.detail["promotion"])
             except (KeyError, ValidationError):
                 continue  # a record of another kind
-        return tuple(found)
+            found.setdefault((promotion.version, promotion.at), promotion)
+        return tuple(found.values())
 
     def effective(self, key: ReleaseKey) -> dict[str, str]:
         """Packed effective specs of one release's promoted versions, by version."""

@@ -10,6 +10,7 @@ from reconciler.model.state import ReleaseState
 from reconciler.model.wire import format_time
 from reconciler.plan.explain import escape
 
+_WELL = ("Promoted", "Retired")
 _MOST_ROWS = 50  # of releases that need somebody; a page of ten thousand rows helps nobody
 
 
@@ -63,7 +64,7 @@ def readme(repository: str, states: Sequence[ReleaseState], recent: Sequence[Rec
         ordered = sorted(broken, key=lambda row: status_path(row[0]))
         lines += [f"| {escape(_where(state))} | {escape(sentence)} |" for state, sentence in ordered[:_MOST_ROWS]]
         lines.append("")
-    trouble = [state for state, word in zip(states, words, strict=True) if word != "Promoted"]
+    trouble = [state for state, word in zip(states, words, strict=True) if word not in _WELL]
     if trouble:
         lines += ["| release | model | phase | why |", "|---|---|---|---|"]
         lines += [_row(state) for state in sorted(trouble, key=status_path)[:_MOST_ROWS]]

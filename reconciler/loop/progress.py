@@ -15,6 +15,7 @@ from reconciler.model.objects import Rendering
 from reconciler.model.record import ApprovalFact
 from reconciler.model.release import Effective
 from reconciler.model.state import (
+    ASLEEP,
     Apply,
     Directive,
     Phase,
@@ -48,14 +49,15 @@ class Fleeting:
 
 def runnable(effective: Effective, *, closure: str) -> Runnable:
     """An effective spec as the machine sees it."""
-    replicas = effective.spec.serving.replicas
+    replicas, retired = effective.spec.serving.replicas, effective.retired
     ref = VersionRef(
         version=effective.version,
         model_version=effective.spec.model.version,
         manifest=effective.manifest,
         closure=closure,  # type: ignore[arg-type]  # digests are made by digest/, and kept as text in state
     )
-    return Runnable(ref=ref, effective=effective_digest(effective), low=replicas.min, high=replicas.max)
+    low, high = (0, 0) if retired else (replicas.min, replicas.max)
+    return Runnable(ref=ref, effective=effective_digest(effective), low=low, high=high, retired=retired)
 
 
 def effective_digest(effective: Effective) -> str:
@@ -75,8 +77,8 @@ def returning(status: ReleaseStatus, standing: Standing) -> Promotion | None:
     """The recorded version that the trunk goes back to, when what it asks for was good here and its spec is still kept.
 
     The recorded version counts, whatever else changed since: its text need not resolve today. Going back to what is
-    stable already counts too while a candidate is in flight; a candidate of the same text, which a runtime or an
-    environment made another version, is given up only when the text makes the stable one again.
+    stable already counts too while a candidate is in flight, or it is retired; a candidate of the same text, which
+    a runtime or an environment made another version, is given up only when the text makes the stable one again.
     """
     known, stable = standing.known, status.stable
     if not isinstance(known, Known) or not standing.vouched or stable is None:
@@ -84,7 +86,7 @@ def returning(status: ReleaseStatus, standing: Standing) -> Promotion | None:
     promotion = known.promotion
     if promotion.version not in status.effective:
         return None
-    if promotion.version != stable.version:
+    if promotion.version != stable.version or status.phase in ASLEEP:
         return promotion
     today = standing.resolved.effective.version if standing.resolved else None
     candidate = status.candidate
@@ -100,13 +102,30 @@ def wanted(status: ReleaseStatus, standing: Standing, *, gates_open: bool) -> tu
     effective = standing.resolved.effective if standing.resolved else None
     back = returning(status, standing)
     if back and not (effective and effective.version == back.version):
-        recorded = kept(status, back)
-        return (Wanted(runnable=recorded, known_good=True, gates_open=gates_open), None) if recorded else (None, None)
+        recorded = unpack(status.effective[back.version])
+        new = _in_state(recorded, "active", manifest=back.manifest) if recorded.retired else None
+        returns = runnable(new or recorded, closure=back.closure)
+        return Wanted(runnable=returns, known_good=True, gates_open=gates_open), new
     if effective is None:
         asked = kept(status, status.candidate) or kept(status, status.stable)
         return (Wanted(runnable=asked, known_good=False, gates_open=False), None) if asked else (None, None)
+    if effective.retired:
+        effective = _retiring(status, effective)
     asked = runnable(effective, closure=str(standing.closure))
     return Wanted(runnable=asked, known_good=back is not None, gates_open=gates_open), effective
+
+
+def _retiring(status: ReleaseStatus, asked: Effective) -> Effective:
+    """What a text that retires asks for: no pods of what is stable, whichever version the text itself has."""
+    stable = status.stable
+    packed = status.effective.get(stable.version) if stable and stable.version != asked.version else None
+    return _in_state(unpack(packed), "retired", manifest=asked.manifest) if packed else asked
+
+
+def _in_state(effective: Effective, state: str, *, manifest: str) -> Effective:
+    """The same spec, active or retired by this manifest."""
+    spec = effective.spec.model_copy(update={"state": state})
+    return effective.model_copy(update={"spec": spec, "manifest": manifest})
 
 
 def caught_up(status: ReleaseStatus, seen: Mapping[ClusterName, Fleeting]) -> ReleaseStatus:
@@ -174,10 +193,11 @@ def directives(
 ) -> dict[str, Directive]:
     """The directives after this pass; one that says the same as before keeps its sequence."""
     told = dict(status.directives)
+    apply = Apply.RETIRE if advance.phase in ASLEEP else Apply.RUN
     for cluster, versions in advance.versions.items():
         before = told.get(cluster)
         if before and (before.versions, before.self_heal, before.budget, before.apply) == (
-            versions, self_heal, budget, Apply.RUN,
+            versions, self_heal, budget, apply,
         ):  # fmt: skip
             continue
         told[cluster] = Directive(
@@ -186,6 +206,7 @@ def directives(
             closure=closure,  # type: ignore[arg-type]  # see runnable
             versions=versions,
             self_heal=self_heal,
+            apply=apply,
             budget=budget,
         )
     return told
@@ -269,6 +290,8 @@ def restored(
     if stable is None and candidate is None:
         return base
     phase = Phase.STEPPING if candidate else Phase.PROMOTED
+    if (ordered[0].directive.apply is Apply.RETIRE) if ordered else (known and known[0].retired):
+        phase = Phase.RETIRING  # until every target has said so again
     return base.model_copy(
         update={"stable": stable, "candidate": candidate, "phase": phase, "full": _full(base, stable, candidate)}
     )

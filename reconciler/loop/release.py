@@ -26,6 +26,7 @@ from reconciler.model.ids import ClusterName, ReleaseKey, Version
 from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.state import (
+    ASLEEP,
     Directive,
     Phase,
     Promotion,
@@ -294,11 +295,13 @@ def _history(
 ) -> tuple[Promotion, ...]:
     """Promotions with the one of this pass in front: another version, or the same one changed in place everywhere."""
     before = facts.status
+    if step.phase in ASLEEP:
+        return _retired(before.history, facts.now)
     if step.phase is not Phase.PROMOTED or step.stable is None:
         return before.history
     ref = step.stable.ref
     latest = before.history[0] if before.history else None
-    if latest and (latest.version, latest.manifest) == (ref.version, ref.manifest):
+    if latest and (latest.version, latest.manifest, latest.retired) == (ref.version, ref.manifest, None):
         return before.history
     if latest and latest.version == ref.version and not _acted(facts, told, ref.version):
         return before.history
@@ -312,6 +315,13 @@ def _history(
         keys=_keys(facts, judged.standing, ref.manifest),
     )
     return progress.remembered((promotion, *before.history))
+
+
+def _retired(history: tuple[Promotion, ...], now: datetime) -> tuple[Promotion, ...]:
+    """The history whose newest promotion serves no longer since now, or since it was retired."""
+    if not history or history[0].retired:
+        return history
+    return (history[0].model_copy(update={"retired": now.replace(microsecond=0)}), *history[1:])
 
 
 def _acted(facts: ReleaseFacts, told: Mapping[str, Directive], version: Version) -> bool:

@@ -183,7 +183,7 @@ def _told(
     after = dict(directives)
     for name in found.granted:
         directive = after[name]
-        if directive.apply is Apply.RUN:
+        if directive.apply is not Apply.REMOVE:
             after[name] = directive.model_copy(
                 update={
                     "sequence": directive.sequence + 1,

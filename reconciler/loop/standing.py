@@ -58,6 +58,11 @@ class Standing:
     known: Known | Unknown
 
     @property
+    def retires(self) -> bool:
+        """True when the text says that nothing of the release is to serve."""
+        return self.resolved is not None and self.resolved.effective.retired
+
+    @property
     def vouched(self) -> bool:
         """True when people whom the trust file allows vouched for this text and for what governs it."""
         return self.verification is not None and all(gate.open for gate in self.gates if gate.kind in _VOUCHING)
@@ -113,7 +118,7 @@ def questions(
     own = [own_policy(governed.loaded) for governed in snapshot.documents("Policy").values()]
     clusters = snapshot.documents("Cluster")
     facts = Facts(
-        operation=operation(running, rollback=rollback),
+        operation=operation(running, standing.resolved.effective, rollback=rollback),
         release=standing.resolved.effective,
         running=running,
         environment=standing.environment,
@@ -127,8 +132,10 @@ def questions(
     return ask(facts, bundle, own)
 
 
-def operation(running: Effective | None, *, rollback: bool) -> Operation:
-    """Create while nothing runs, Rollback when a recorded version returns, else Update."""
+def operation(running: Effective | None, asked: Effective | None, *, rollback: bool) -> Operation:
+    """Retire when nothing is to serve; else Create while nothing runs, Rollback when a recorded version returns."""
+    if asked is not None and asked.retired:
+        return "Retire"
     if running is None:
         return "Create"
     return "Rollback" if rollback else "Update"

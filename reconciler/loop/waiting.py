@@ -1,8 +1,9 @@
 """What a change waits for: Holds, windows, freezes, its schedule; and which no of a policy is waived.
 
 Pure. Rules: nothing of it holds what does not move forward: a release that runs what the trunk asks for, an abort, the
-return of a known-good version; a rollout under way goes on where the environment says `overrun: finish`, but not when
-a Hold stops it. `look_at` is the next moment at which one of these gates opens or closes, so that a pass happens then.
+return of a known-good version, a release that is to serve no more; a rollout under way goes on where the environment
+says `overrun: finish`, but not when a Hold stops it. `look_at` is the next moment at which one of these gates opens or
+closes, so that a pass happens then.
 """
 
 from collections.abc import Iterable
@@ -43,7 +44,9 @@ def waiting(status: ReleaseStatus, standing: Standing, snapshot: Snapshot, now: 
 
 
 def moves_forward(status: ReleaseStatus, standing: Standing) -> bool:
-    """False for what runs already, for a return to stable, and for a known-good text."""
+    """False for what runs already, for a return to stable, for a known-good text, and for one that retires."""
+    if standing.retires:
+        return False
     asked, _ = wanted(status, standing, gates_open=False)
     if asked is None or asked.known_good:
         return False

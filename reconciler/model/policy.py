@@ -9,7 +9,7 @@ from reconciler.model.document import Document, Selector
 from reconciler.model.wire import DnsLabel, Field, Time, Wire
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Operation = Literal["Create", "Update", "Rollback"]
+Operation = Literal["Create", "Update", "Rollback", "Retire"]
 
 
 class Match(Wire):

@@ -9,7 +9,7 @@ GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
 RecordKind = Literal[
     "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "BreakGlass", "TrunkRewritten",
-    "TrunkAccepted",
+    "TrunkAccepted", "Retired",
 ]  # fmt: skip
 
 
@@ -74,8 +74,8 @@ class Record(Wire):
     clusters: tuple[str, ...] = ()
     message: str = ""
     detail: dict[str, Any] = Field(default_factory=dict)
-    """What only one kind has: Promoted and RolledBack `promotion` and `effective`, Accepted `path` and `accepted`,
-    TrunkRewritten and TrunkAccepted `branch`, `from` and `to`."""
+    """What only some kinds have: Promoted, RolledBack and Retired `promotion` and `effective`, Accepted `path` and
+    `accepted`, TrunkRewritten and TrunkAccepted `branch`, `from` and `to`."""
 
 
 class OutboxEntry(Wire):

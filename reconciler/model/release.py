@@ -374,6 +374,8 @@ class ReleaseSpec(Wire):
     environment: DnsLabel
     depends_on: Annotated[tuple[Dependency, ...], Field(max_length=20)] = ()
     """Releases that must be Promoted and healthy before a change of this one starts."""
+    state: Literal["active", "retired"] = "active"
+    """`retired`: scaled to zero on every cluster, its objects kept; it comes back by `active`."""
     model: Model
     evidence: Evidence = Evidence()
     serving: Serving
@@ -418,6 +420,11 @@ class Effective(Wire):
     image: ImageRef
     spec: ReleaseSpec
     runtime: ResolvedRuntime
+
+    @property
+    def retired(self) -> bool:
+        """True when nothing of it is to serve."""
+        return self.spec.state == "retired"
 
     @property
     def gpus(self) -> int:

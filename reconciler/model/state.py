@@ -39,8 +39,16 @@ class Phase(StrEnum):
     STEPPING = "Stepping"  # replicas move from stable to candidate
     REMOVING = "Removing"  # its removal is signed; what runs is being deleted
     REMOVED = "Removed"  # nothing of it is left; this state goes once the ledger has its record
+    RETIRING = "Retiring"  # it is told to serve no more; its last pods are ending
+    RETIRED = "Retired"  # nothing of it serves; its objects are kept until it is active again or removed
     ROLLING_BACK = "RollingBack"  # a known-good version returns at once
     PROMOTED = "Promoted"  # what the trunk asks for runs and is healthy everywhere
+
+
+ASLEEP = (Phase.RETIRING, Phase.RETIRED)
+"""What was accepted last is that nothing serves."""
+MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.RETIRING, Phase.REMOVING)
+"""Something is on its way by itself."""
 
 
 class Role(StrEnum):
@@ -55,6 +63,7 @@ class Apply(StrEnum):
     """What a target does with its directive."""
 
     RUN = "run"
+    RETIRE = "retire"  # keep everything that was made here, with no pods
     REMOVE = "remove"  # delete everything that was made here, then the TargetState itself
 
 
@@ -134,6 +143,8 @@ class Promotion(Wire):
     at: Time
     keys: tuple[str, ...] = ()
     """Fingerprints of the keys that released it."""
+    retired: Time | None = None
+    """When it was retired after this, so that it served no longer; None for what went on until another followed."""
 
 
 class ReleaseStatus(Wire):

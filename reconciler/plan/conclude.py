@@ -12,6 +12,7 @@ from reconciler.model.ids import Version, short
 from reconciler.model.objects import ObjectRef, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Condition, Outcome, Result, condition
 from reconciler.model.state import (
+    Apply,
     Directive,
     InventoryEntry,
     PruneMark,
@@ -201,6 +202,8 @@ def _judge(directive: Directive, decision: Decision, done: ChangeSet, versions: 
     if decision.drifted:
         names = ", ".join(str(ref) for ref in decision.drifted)
         return _Words(ready=False, healthy=True, reason="Drifted", message=f"selfHeal is off and these differ: {names}")
+    if directive.apply is Apply.RETIRE:
+        return _Words(ready=True, healthy=True, reason="Retired", message="")
     return _Words(ready=True, healthy=True, reason="Healthy", message="")
 
 

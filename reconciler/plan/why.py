@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.plan import Condition, Gate
-from reconciler.model.state import Phase, ReleaseState, RepositoryState
+from reconciler.model.state import ASLEEP, Phase, ReleaseState, ReleaseStatus, RepositoryState
 from reconciler.model.wire import format_time
 
-_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
+_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.RETIRING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ def why(state: ReleaseState, repository: RepositoryState | None) -> Why:
 
 def _why(state: ReleaseState, repository: RepositoryState | None) -> Why:
     status = state.status
-    runs = f"{status.stable.model_version} keeps serving" if status.stable else "nothing serves yet"
+    runs = _runs(status)
     synced = _condition(repository.status.conditions if repository else (), "Synced")
     if synced and synced.status == "False":
         return Why(live=False, sentence=f"{state.key}: nothing newer is read: {synced.message}; {runs}")
@@ -52,7 +52,8 @@ def _why(state: ReleaseState, repository: RepositoryState | None) -> Why:
 
 def _live(state: ReleaseState, ready: Condition) -> Why:
     """It is live; what is wrong all the same."""
-    said = f"{_subject(state)} is live: {ready.message}"
+    how = "retired" if state.status.phase is Phase.RETIRED else "live"
+    said = f"{_subject(state)} is {how}: {ready.message}"
     untrusted = _condition(state.status.conditions, "ConfigTrusted")
     if untrusted and untrusted.status == "False":
         return Why(live=False, sentence=f"{said}; but not all that governs it is in force: {untrusted.message}")
@@ -60,6 +61,13 @@ def _live(state: ReleaseState, ready: Condition) -> Why:
     if vouched and vouched.status == "False":
         return Why(live=True, sentence=f"{said}; but no key that counts vouches for it any more: {vouched.message}")
     return Why(live=True, sentence=said)
+
+
+def _runs(status: ReleaseStatus) -> str:
+    """What goes on meanwhile."""
+    if status.phase in ASLEEP:
+        return "it stays retired"
+    return f"{status.stable.model_version} keeps serving" if status.stable else "nothing serves yet"
 
 
 def _held(state: ReleaseState, gates: tuple[Gate, ...], runs: str) -> Why:

@@ -7,6 +7,7 @@ Not deciding what to change, and no knowledge of what is there. Rules:
 - A release's own objects follow the lead version: the candidate, else the stable, else the first; one at size zero
   leads only when all are.
 - The order of versions in a directive changes nothing else.
+- A directive to retire has every object of its versions and no pod; one that gives a size is an error.
 - A version is rendered by the renderer whose number its effective spec carries, for as long as it runs; `RENDERER` is
   what new versions get. A pod template that changes is a new renderer with the next number.
 - What is missing, unknown or of another release is an error, never an empty rendering: only a directive to remove has
@@ -46,6 +47,9 @@ def render(
         return Rendering(objects=(), sizes=())
     if not directive.versions:
         raise Stalled(f"The directive for {key} names no version.", reason="DirectiveInvalid")
+    sized = [entry for entry in directive.versions if entry.high]
+    if directive.apply is Apply.RETIRE and sized:
+        raise Stalled(f"The directive retires {key} and gives a version pods.", reason="DirectiveInvalid")
     specs = {entry.version: _effective(entry, effective, key) for entry in directive.versions}
     if len(specs) < len(directive.versions):
         raise Stalled(f"The directive for {key} names one version twice.", reason="DirectiveInvalid")

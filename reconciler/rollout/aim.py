@@ -2,13 +2,14 @@
 
 Not how it gets there: `cluster` moves each cluster along the course and `strategies` say in which sizes. Rules: a
 closed gate never changes what was accepted before; a return to stable or to a known-good version is never blocked, nor
-is one that is under way stopped by what the trunk asks for next.
+is one that is under way stopped by what the trunk asks for next; what was retired stays so until something else is
+accepted.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from reconciler.model.state import Phase, Role
+from reconciler.model.state import ASLEEP, Phase, Role
 from reconciler.rollout.situation import Progress, Runnable, Situation
 from reconciler.rollout.strategies import AT_ONCE, Strategy, strategy_named
 
@@ -25,9 +26,11 @@ class Course(Enum):
     STEP = auto()  # the candidate follows stable by the strategy
     RETURN = auto()  # a known-good version follows stable at once
     ABORT = auto()  # stable gets its full size back, the candidate goes
+    WAKE = auto()  # what was retired gets its size again, in place
+    RETIRE = auto()  # nothing is to serve: everything goes to zero and stays known
 
 
-_SETTLING = (Course.STEADY, Course.ABORT)
+_SETTLING = (Course.STEADY, Course.ABORT, Course.WAKE, Course.RETIRE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +60,20 @@ class Aim:
     @property
     def moves(self) -> bool:
         """True while sizes change by themselves, so that there is something to look for."""
-        return self.course in (Course.FIRST, Course.STEP, Course.RETURN, Course.ABORT)
+        return self.course in (Course.FIRST, Course.STEP, Course.RETURN, Course.ABORT, Course.WAKE)
 
     @property
     def role(self) -> Role:
         """What the goal is while it comes up."""
-        return Role.STABLE if self.course is Course.ABORT else Role.CANDIDATE
+        return Role.STABLE if self.course in _SETTLING else Role.CANDIDATE
 
 
 def choose(situation: Situation) -> Aim:
     """The course of this pass. Raises Misused for a strategy that the table does not have."""
     wanted, progress = situation.wanted, situation.progress
     stable, asked = progress.stable, wanted.runnable
+    if asked.retired if wanted.accepted else progress.phase in ASLEEP:
+        return _retire(situation)
     if stable is not None and asked.version == stable.version:
         return _settle(situation, asked if wanted.accepted else stable)
     if wanted.accepted:
@@ -86,8 +91,21 @@ def kept_after(situation: Situation, goal: Runnable) -> tuple[Runnable, ...]:
     return _newest(((stable,) if stable else ()) + situation.progress.previous, situation.depth, goal)
 
 
+def _retire(situation: Situation) -> Aim:
+    """What is stable stays known, with the spec that retired it; what was never promoted goes altogether."""
+    wanted, stable = situation.wanted, situation.progress.stable
+    if stable is not None and wanted.accepted and wanted.runnable.version == stable.version:
+        stable = wanted.runnable
+    return Aim(course=Course.RETIRE, goal=stable, kept=_kept(situation, stable))
+
+
 def _settle(situation: Situation, stable: Runnable) -> Aim:
-    course = Course.ABORT if _in_flight(situation.progress) else Course.STEADY
+    if stable.retired:
+        return _retire(situation)
+    if _waking(situation.progress):
+        course = Course.WAKE
+    else:
+        course = Course.ABORT if _in_flight(situation.progress) else Course.STEADY
     return Aim(course=course, goal=stable, kept=_kept(situation, stable))
 
 
@@ -108,6 +126,11 @@ def _follow(situation: Situation, goal: Runnable, *, at_once: bool) -> Aim:
         kept=_kept(situation, base, goal),
         restarted=before is None or before.version != goal.version,
     )
+
+
+def _waking(progress: Progress) -> bool:
+    """True from the pass in which a retired release is active again until it is ready: no candidate prepares then."""
+    return progress.candidate is None and progress.phase in (*ASLEEP, Phase.PREPARING)
 
 
 def _in_flight(progress: Progress) -> bool:

@@ -7,7 +7,7 @@ reported, never from a step's number. A cluster that finished gets its autoscale
 from dataclasses import dataclass
 
 from reconciler.model.state import Role, VersionDirective, VersionHealth
-from reconciler.rollout.aim import Aim, Course
+from reconciler.rollout.aim import Aim
 from reconciler.rollout.sentence import because, name_of
 from reconciler.rollout.situation import Runnable
 from reconciler.rollout.strategies.step import Arm, Step, StepSizes, ready_of
@@ -48,7 +48,7 @@ class _Stand:
 def hold(aim: Aim, view: View) -> Versions:
     """What it was told before. A cluster that joins gets stable, and one emptied for the candidate gets it back."""
     stable = aim.base
-    if stable is None or any(entry.high for entry in view.told):
+    if stable is None or stable.retired or any(entry.high for entry in view.told):
         return view.told
     entry = view.entry(stable, Role.STABLE)
     if entry is None:
@@ -63,8 +63,10 @@ def follow(aim: Aim, view: View, goal: Runnable, *, may_step: bool) -> Move:
     stand = _stand(aim, view, goal)
     if not aim.strategy.waits or stand.finished:
         return _step(aim, view, stand)
-    if aim.base is not None and stand.entry is None and (stand.base is None or serves_another(view, aim.base)):
-        return _join(aim, view, aim.base, goal)
+    base = aim.base
+    serving = base is not None and not base.retired and (stand.base is None or serves_another(view, base))
+    if base is not None and stand.entry is None and serving:
+        return _join(aim, view, base, goal)
     return _step(aim, view, stand) if may_step and view.settled else _stay(aim, view, stand)
 
 
@@ -78,8 +80,8 @@ def failure(aim: Aim, view: View, goal: Runnable) -> VersionHealth | None:
 def _stand(aim: Aim, view: View, goal: Runnable) -> _Stand:
     entry = None if aim.restarted else view.entry(goal, aim.role)
     base = view.entry(aim.base, Role.STABLE)
-    full = view.full_size(entry if aim.course is Course.ABORT else base)
-    base_told = _base_told(base, full, begun=entry is not None)
+    full = 0 if _gone(aim) else view.full_size(base if aim.role is Role.CANDIDATE else entry)
+    base_told = 0 if _gone(aim) else _base_told(base, full, begun=entry is not None)
     finished = (
         entry is not None and base_told == 0 and (not pinned(entry) or (entry.low, entry.high) == (goal.low, goal.high))
     )
@@ -97,6 +99,11 @@ def _stand(aim: Aim, view: View, goal: Runnable) -> _Stand:
         stable=_base_arm(aim, view, goal, base_told),
     )
     return _Stand(goal=goal, entry=entry, base=base, finished=finished, full=full, step=step)
+
+
+def _gone(aim: Aim) -> bool:
+    """True when the goal takes over from what was retired: it has no size that could be kept or shared."""
+    return aim.base is not None and aim.base.retired
 
 
 def _base_told(base: VersionDirective | None, full: int, *, begun: bool) -> int:
@@ -127,7 +134,7 @@ def _join(aim: Aim, view: View, stable: Runnable, goal: Runnable) -> Move:
 def _stay(aim: Aim, view: View, stand: _Stand) -> Move:
     """No step: pinned sizes stay, or stable gets its full size back; an autoscaler not pinned yet stays free."""
     running: Versions = ()
-    untouched = stand.base is not None and not pinned(stand.base)
+    untouched = stand.base is not None and not pinned(stand.base) and not _gone(aim)
     if aim.base is not None and stand.base is not None:
         stable = Role.STABLE
         running = (free(aim.base, stable) if untouched else fixed(aim.base, stable, stand.step.stable.told),)

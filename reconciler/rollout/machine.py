@@ -8,6 +8,7 @@ Not the judging of gates, not the writing of directives. It chooses a course fro
 3. A cluster that cannot be reached, or has not acted on its directive, blocks only itself, and is waited for before
    the release is Promoted.
 4. A candidate that failed stays where it is, on every cluster: stable keeps what it has.
+5. A release is Retired once no pod of it is left anywhere; a cluster that joins it later gets none.
 
 Note [Sizes while a rollout runs]. Both versions are pinned on a cluster from its first step until it is finished, and
 `full` notes the size that stable's autoscaler had chosen before. It is the only thing that cannot be seen afterwards.
@@ -17,12 +18,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reconciler.model.ids import ClusterName
-from reconciler.model.state import Phase, VersionHealth
+from reconciler.model.state import Apply, Phase, VersionHealth
 from reconciler.rollout.aim import Aim, Course, choose, kept_after
 from reconciler.rollout.cluster import Move, failure, follow, hold
 from reconciler.rollout.sentence import because, listed, name_of
 from reconciler.rollout.situation import Advance, Runnable, Situation
-from reconciler.rollout.told import Versions, steady
+from reconciler.rollout.told import Versions, asleep, steady
 from reconciler.rollout.view import View, views
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -32,6 +33,8 @@ LOOK_AGAIN = timedelta(seconds=15)
 def advance(situation: Situation, now: datetime) -> Advance:
     """The next phase, sizes and sentence. Pure; `now` is aware UTC. Raises Misused for an unknown strategy."""
     aim = choose(situation)
+    if aim.course is Course.RETIRE:
+        return _retire(situation, now, aim, views(situation))
     if aim.goal is None:
         message = f"{name_of(situation.wanted.runnable, None)} waits for its gates; nothing serves yet."
         return _answer(situation, now, aim, phase=Phase.PENDING, versions={}, message=message)
@@ -53,6 +56,26 @@ def _steady(situation: Situation, now: datetime, aim: Aim, stable: Runnable, see
         message = f"{name_of(asked, stable)} waits for its gates; {name_of(stable, asked)} keeps serving."
     versions = {view.name: steady(view, stable, aim.kept) for view in seen}
     return _answer(situation, now, aim, phase=_at_rest(situation, stable), versions=versions, message=message)
+
+
+def _retire(situation: Situation, now: datetime, aim: Aim, seen: tuple[View, ...]) -> Advance:
+    """Everything goes to zero at once; what is Retired stays so, whoever joins."""
+    versions = {view.name: asleep(view, aim.goal, aim.kept) for view in seen}
+    waiting = [view.name for view in seen if not _rests(view, versions[view.name])]
+    done = not waiting or situation.progress.phase is Phase.RETIRED
+    name = name_of(aim.goal or situation.wanted.runnable, None)
+    message = f"{name} is retired" + (f"; waiting for the pods on {listed(waiting)} to end." if waiting else ".")
+    return _answer(
+        situation, now, aim, phase=Phase.RETIRED if done else Phase.RETIRING, versions=versions, message=message
+    )
+
+
+def _rests(view: View, versions: Versions) -> bool:
+    """True when the cluster acted on a directive to retire and has no pod left, or was never told anything."""
+    if view.directive is None:
+        return not versions
+    told = not versions or (view.directive.apply is Apply.RETIRE and view.told == versions)
+    return told and view.settled and view.pods_beside() == 0
 
 
 def _hold(situation: Situation, now: datetime, aim: Aim, candidate: Runnable, seen: tuple[View, ...]) -> Advance:
@@ -81,9 +104,9 @@ def _travel(situation: Situation, now: datetime, aim: Aim, goal: Runnable, seen:
 
 def _arrive(situation: Situation, now: datetime, aim: Aim, goal: Runnable, seen: tuple[View, ...]) -> Advance:
     """The goal is stable, and what the trunk asks for unless it asked for something else meanwhile."""
-    aborted = aim.course is Course.ABORT
-    phase = _at_rest(situation, goal) if aborted else Phase.PROMOTED
-    kept = aim.kept if aborted else kept_after(situation, goal)
+    was_stable = aim.course in (Course.ABORT, Course.WAKE)
+    phase = _at_rest(situation, goal) if was_stable else Phase.PROMOTED
+    kept = aim.kept if was_stable else kept_after(situation, goal)
     message = f"{name_of(goal, None)} is ready on {listed([view.name for view in seen])}."
     rest = Aim(course=Course.STEADY, goal=goal, kept=kept)
     versions = {view.name: steady(view, goal, kept) for view in seen}
@@ -124,7 +147,7 @@ def _answer(
         versions={cluster: told for cluster, told in versions.items() if told},
         promoted=phase is Phase.PROMOTED and before.phase is not Phase.PROMOTED,
         message=message,
-        look_again=LOOK_AGAIN if aim.moves else None,
+        look_again=LOOK_AGAIN if aim.moves or phase is Phase.RETIRING else None,
     )
 
 

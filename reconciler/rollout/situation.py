@@ -14,12 +14,16 @@ from reconciler.model.state import Directive, Phase, VersionDirective, VersionHe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runnable:
-    """One version with what it takes to run it: `effective` is the sha256 of its spec, `low..high` its replicas."""
+    """One version with what it takes to run it: `effective` is the sha256 of its spec, `low..high` its replicas.
+
+    `retired`: its spec says that nothing is to serve; then both are 0.
+    """
 
     ref: VersionRef
     effective: str
     low: int
     high: int
+    retired: bool = False
 
     @property
     def version(self) -> Version:

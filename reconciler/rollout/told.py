@@ -29,9 +29,19 @@ def steady(view: View, stable: Runnable, kept: tuple[Runnable, ...]) -> Versions
     return beside(view, (free(stable, Role.STABLE),), kept)
 
 
+def asleep(view: View, stable: Runnable | None, kept: tuple[Runnable, ...]) -> Versions:
+    """Everything at zero: stable and the kept ones stay named, the others until their pods are gone."""
+    known = (fixed(stable, Role.STABLE, 0),) if stable is not None else ()
+    return _with(view, known, kept, relieved=True)
+
+
 def beside(view: View, running: Versions, kept: tuple[Runnable, ...]) -> Versions:
     """The running versions, then those that are leaving, then the kept ones at zero."""
     relieved = any(view.ready(entry.version) >= max(1, entry.low) for entry in running)
+    return _with(view, running, kept, relieved=relieved)
+
+
+def _with(view: View, running: Versions, kept: tuple[Runnable, ...], *, relieved: bool) -> Versions:
     known = {entry.version for entry in running} | {runnable.version for runnable in kept}
     left = (entry for entry in view.told if entry.version not in known)
     parked = (_parked(view, runnable, relieved=relieved) for runnable in kept)

@@ -2,7 +2,8 @@
 
 Not the rollback and not a signature check: a manifest that is known-good still needs its old human signature. Rules:
 only recorded promotions count; what was promoted is identified by the manifest's sha256; depth counts versions, not
-commits; age counts from when a version last served, so the one that served for months until an hour ago is near.
+commits; age counts from when a version last served, so the one that served for months until an hour ago is near, and
+one that was retired for months is not.
 """
 
 from collections.abc import Collection, Sequence
@@ -55,7 +56,8 @@ def known_good(
     back = len({later.version for later in after})
     if back > depth:
         return Unknown(reason=f"it is {back} version{'s' if back > 1 else ''} back and rollback.depth is {depth}")
-    age = now - after[0].at if after else timedelta(0)
+    ended = _retired_at(ordered, promotion.version) or (after[0].at if after else now)
+    age = now - ended
     if age > max_age:
         return Unknown(
             reason=f"it last served {format_duration(age)} ago and rollback.maxAge is {format_duration(max_age)}"
@@ -64,6 +66,11 @@ def known_good(
         whose = "every key that signed it is revoked" if promotion.keys else "no key is recorded that signed it"
         return Unknown(reason=whose)
     return Known(promotion=promotion, back=back)
+
+
+def _retired_at(ordered: Sequence[Promotion], version: Version) -> datetime | None:
+    """When `version` was retired after it was promoted for the last time."""
+    return next(row.retired for row in reversed(ordered) if row.version == version)
 
 
 def _after_last(ordered: Sequence[Promotion], version: Version) -> list[Promotion]:

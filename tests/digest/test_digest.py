@@ -105,6 +105,7 @@ CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "setting
 
 APPLIES_IN_PLACE = [
     ("environment", "staging"),
+    ("state", "retired"),
     ("evidence", {"evaluations": [{"dataset": "d", "metric": "auc", "value": 0.9}]}),
     ("evidence.license", "apache-2.0"),
     ("evidence.risk", "high"),

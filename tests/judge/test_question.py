@@ -37,6 +37,7 @@ def names(asked_of):
         ({"operations": []}, True),
         ({"operations": ["Update"]}, True),
         ({"operations": ["Create", "Rollback"]}, False),
+        ({"operations": ["Retire"]}, False),
         ({"selector": {}}, True),
         ({"selector": {"matchLabels": {}}}, True),
         ({"selector": {"matchLabels": {"team": "risk"}}}, True),
@@ -51,6 +52,16 @@ def test_a_policy_is_asked_when_every_part_of_its_match_agrees(match, matches):
     assert (mismatch(spec, facts()) == "") is matches
     asked_of = ask(facts(), [], [policy(match=match)])
     assert names(asked_of) == (["sample"] if matches else [])
+
+
+@pytest.mark.parametrize(
+    ("operations", "asks"), [([], False), (["Update"], False), (["Retire"], True), (["Update", "Retire"], True)]
+)
+def test_only_a_policy_that_names_it_is_asked_whether_something_may_stop(operations, asks):
+    stopping = facts(operation="Retire")
+    asked_of = ask(stopping, BUNDLE, [policy(match={"operations": operations})])
+    assert names(asked_of) == (["sample"] if asks else [])
+    assert "base" in {entry.name for entry in asked_of.unmatched}
 
 
 @pytest.mark.parametrize(

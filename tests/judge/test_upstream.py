@@ -96,3 +96,26 @@ def test_sizes_arguments_and_environment_may_differ_and_the_image_may_not():
     serving = asked("1.4.0").spec.serving.to_data()
     assert seen(status, serving={**serving, "args": ["--more"], "replicas": {"min": 9, "max": 9}}).served
     assert not seen(status, serving={**serving, "image": f"registry.example.com/other@{DIGEST}"}).served
+
+
+def retired(status, hours_ago, row=0):
+    rows = list(status.history)
+    rows[row] = rows[row].model_copy(update={"retired": NOW - hours_ago * HOUR})
+    return status.model_copy(update={"history": tuple(rows)})
+
+
+@pytest.mark.parametrize(
+    ("sentence", "status", "soaked"),
+    [
+        ("what is retired is healthy for nobody, however long it served", retired(staging(("1.4.0", 90)), 1), False),
+        ("the time before it was retired does not count when it is active again",
+         retired(staging(("1.4.0", 1), ("1.4.0", 90)), 40, row=1), False),
+        ("active again for the whole soak", retired(staging(("1.4.0", 30), ("1.4.0", 90)), 40, row=1), True),
+        ("retired after its soak, and then replaced", retired(staging(("1.5.0", 1), ("1.4.0", 90)), 60, row=1), True),
+        ("retired before its soak was over, and replaced much later",
+         retired(staging(("1.5.0", 1), ("1.4.0", 90)), 80, row=1), False),
+    ],
+)  # fmt: skip
+def test_a_retired_release_is_no_healthy_upstream(sentence, status, soaked):
+    found = seen(status)
+    assert (found.served, found.soaked(NOW)) == (True, soaked), sentence

@@ -259,7 +259,7 @@ def fleeting(state: TargetState | None, *, reachable: bool = True, trouble: str 
 
 def fleet(key: ReleaseKey, status: ReleaseStatus, clusters: tuple[str, ...] = ("eu-1", "us-1")) -> dict[str, Fleeting]:
     """Clusters that have all acted on what they were told; of what was told to end nothing is left."""
-    running = {name for name, told in status.directives.items() if told.apply is Apply.RUN}
+    running = {name for name, told in status.directives.items() if told.apply is not Apply.REMOVE}
     return {
         name: fleeting(target_state(key, name, status.directives[name], status.effective) if name in running else None)
         for name in clusters

@@ -1,10 +1,15 @@
-"""A directive to remove: everything made here goes, in two passes and within the budget, in the order of tiers."""
+"""A directive to remove: everything made here goes, in two passes and within the budget, in the order of tiers.
 
-from plan_cluster import STABLE, Target
+And one to retire: everything stays but its pods and what sizes them.
+"""
 
+import pytest
+from plan_cluster import OLD, STABLE, Target, told, told_again
+
+from reconciler.errors import Stalled
 from reconciler.model.environment import PruneBudget
 from reconciler.model.plan import Action
-from reconciler.model.state import Apply
+from reconciler.model.state import Apply, Role
 
 
 def removing(budget=None) -> Target:
@@ -67,3 +72,28 @@ def test_a_directive_to_run_takes_the_marks_back():
     target.turn()
     assert target.state.status.marks == ()
     assert target.decide().plan.is_empty
+
+
+def test_a_directive_to_retire_keeps_everything_but_pods_and_what_sizes_them():
+    target = Target(directive=STABLE)
+    target.settle()
+    made = set(target.cluster.live)
+    asleep = told((OLD, Role.STABLE, 0, 0)).model_copy(update={"apply": Apply.RETIRE})
+    target.directive = told_again(asleep)
+    target.settle()
+    assert set(target.sizes().values()) == {0}
+    assert {ref.kind for ref in made - set(target.cluster.live)} == {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    (health,) = target.state.status.versions.values()
+    assert (health.healthy, health.wanted, health.replicas) == (True, 0, 0)
+    ready = next(row for row in target.state.status.conditions if row.type == "Ready")
+    assert (ready.status, ready.reason) == ("True", "Retired")
+    target.directive = told_again(STABLE, sequence=9)
+    target.settle()
+    assert set(target.cluster.live) == made
+    assert set(target.sizes().values()) == {2}
+
+
+def test_a_directive_to_retire_that_gives_pods_is_refused():
+    target = Target(directive=STABLE.model_copy(update={"apply": Apply.RETIRE}))
+    with pytest.raises(Stalled, match=r"retires .* and gives a version pods"):
+        target.decide()

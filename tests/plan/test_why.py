@@ -88,6 +88,18 @@ ROWS = {
         f"prod/fraud 1.4.0 is live: {READY.message}; but no key that counts vouches for it any more: bo's key",
         None,
     ),
+    "retired, with nothing left of it": (
+        {"stable": OLD, "phase": Phase.RETIRED, "conditions": (READY,)},
+        True, f"prod/fraud 1.4.0 is retired: {READY.message}", None,
+    ),
+    "retired, and its pods are ending": (
+        {"stable": OLD, "phase": Phase.RETIRING, "message": "1.3.0 is retired; waiting.", "conditions": (READY,)},
+        False, "prod/fraud 1.4.0 is on its way: 1.3.0 is retired; waiting.", None,
+    ),
+    "retired, and its way back waits": (
+        {"stable": OLD, "phase": Phase.RETIRED, "conditions": (READY,), "gates": (WINDOW,)},
+        False, f"{HELD} {WINDOW.message}; it stays retired", WINDOW.opens_at,
+    ),
     "nothing was looked at": ({}, False, "prod/fraud 1.4.0 is not live: it was not looked at yet", None),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reconciler.model.ids import ClusterName
-from reconciler.model.state import Directive, Phase, Role, VersionDirective, VersionHealth, VersionRef
+from reconciler.model.state import ASLEEP, Apply, Directive, Phase, Role, VersionDirective, VersionHealth, VersionRef
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, ClusterSeen, Progress, Runnable, Situation, Wanted
 
@@ -29,6 +29,11 @@ def runnable(name: str, low: int = 4, high: int = 10, *, effective: str = "", mo
     return Runnable(ref=ref, effective=digest(f"e{name}{effective}"), low=low, high=high)
 
 
+def retired(name: str) -> Runnable:
+    """The version with the spec that says that nothing is to serve."""
+    return replace(runnable(name, 0, 0, effective="r"), retired=True)
+
+
 def told(name: str, role: str, low: int, high: int | None = None, *, effective: str = "") -> VersionDirective:
     return VersionDirective(
         version=digest(name),
@@ -39,8 +44,9 @@ def told(name: str, role: str, low: int, high: int | None = None, *, effective: 
     )
 
 
-def directive(*versions: VersionDirective, sequence: int = 1) -> Directive:
-    return Directive(sequence=sequence, revision="1" * 40, closure=digest("closure"), versions=versions)
+def directive(*versions: VersionDirective, sequence: int = 1, retire: bool = False) -> Directive:
+    apply = Apply.RETIRE if retire else Apply.RUN
+    return Directive(sequence=sequence, revision="1" * 40, closure=digest("closure"), versions=versions, apply=apply)
 
 
 def health(replicas: int, ready: int, **more) -> VersionHealth:
@@ -192,8 +198,12 @@ class World:
         self.writes = 0
 
     def ask(self, wanted: Runnable, *, gates_open: bool = True) -> None:
+        """What the trunk asks for; a text that retires asks for no pods of what is stable, as the loop reads it."""
+        stable = self.progress.stable
+        if wanted.retired and stable is not None and stable.version != wanted.version:
+            wanted = replace(stable, low=0, high=0, retired=True)
         self.wanted = wanted
-        self.known_good = any(wanted.version == old.version for old in self.history)
+        self.known_good = not wanted.retired and any(wanted.version == old.version for old in self.history)
         self.gates_open = gates_open
 
     def join(self, name: str) -> None:
@@ -220,8 +230,9 @@ class World:
     def _write(self, answer: Advance) -> None:
         for name, versions in answer.versions.items():
             old = self.directives.get(name)
-            if old is None or old.versions != versions:
-                self.directives[name] = directive(*versions, sequence=old.sequence + 1 if old else 1)
+            now_told = directive(*versions, sequence=old.sequence + 1 if old else 1, retire=answer.phase in ASLEEP)
+            if old is None or (old.versions, old.apply) != (versions, now_told.apply):
+                self.directives[name] = now_told
                 self.writes += 1
         if answer.promoted and answer.stable is not None:
             self.history.insert(0, answer.stable)
@@ -250,8 +261,9 @@ class World:
         return answer
 
     def settle(self, rounds: int = 60) -> int:
-        """Fair rounds until Promoted; the number it took."""
+        """Fair rounds until Promoted, or Retired where that is asked; the number it took."""
+        end = Phase.RETIRED if self.wanted.retired else Phase.PROMOTED
         for count in range(1, rounds + 1):
-            if self.round().phase is Phase.PROMOTED:
+            if self.round().phase is end:
                 return count
-        raise AssertionError(f"not Promoted after {rounds} rounds: {self.steer().message}")
+        raise AssertionError(f"not {end} after {rounds} rounds: {self.steer().message}")

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from rollout_world import EU, NOW, US, digest, directive, health, runnable, situation, told
+from rollout_world import EU, NOW, US, digest, directive, health, retired, runnable, situation, told
 
-from reconciler.model.state import Directive, Phase, Role
+from reconciler.model.state import ASLEEP, Directive, Phase, Role
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, ClusterSeen, Progress, Situation
 
 V1, V2, V3, OLD = runnable("1"), runnable("2"), runnable("3"), runnable("o")
 IN_PLACE = runnable("1", 5, 12, effective="x")
 FIXED = runnable("2", 4, 4)
+ASLEEP_1 = retired("1")
 ASKED = {
     "stable": (V1, False),
     "stable, changed in place": (IN_PLACE, False),
@@ -25,6 +26,8 @@ ASKED = {
     "the candidate without an autoscaler": (FIXED, False),
     "another version": (V3, False),
     "a known-good version": (OLD, True),
+    "stable, retired": (ASLEEP_1, False),
+    "another version, retired": (retired("3"), False),
 }
 SHAPES = {
     "none": None,
@@ -38,6 +41,7 @@ SHAPES = {
     "aborted": directive(told("1", "s", 4), told("2", "c", 0), told("o", "p", 0)),
     "returning": directive(told("1", "s", 3), told("o", "c", 4)),
     "foreign": directive(told("z", "s", 2, 9)),
+    "asleep": directive(told("1", "s", 0, effective="r"), told("o", "p", 0), retire=True),
 }
 HEALTH = {
     "unknown": None,
@@ -56,6 +60,16 @@ PHASES = [
     (Phase.ROLLING_BACK, OLD),
     (Phase.PROMOTED, V2),
 ]
+STANDS = [(phase, candidate, stable) for phase, candidate in PHASES for stable in (V1, None)] + [
+    (Phase.RETIRING, None, ASLEEP_1),
+    (Phase.RETIRED, None, ASLEEP_1),
+    (Phase.RETIRED, None, V1),
+    (Phase.RETIRED, None, None),
+    (Phase.PREPARING, None, V1),
+    (Phase.PREPARING, V2, ASLEEP_1),
+    (Phase.STEPPING, V2, ASLEEP_1),
+    (Phase.ROLLING_BACK, OLD, ASLEEP_1),
+]
 SIZE = {EU: 4, US: 4}
 
 
@@ -69,6 +83,14 @@ class Case:
     @property
     def accepted(self) -> bool:
         return self.gates_open or self.known_good
+
+    @property
+    def retires(self) -> bool:
+        """What is accepted is that nothing serves."""
+        before = self.situation.progress
+        stable, asked = before.stable, self.situation.wanted.runnable
+        back = stable is not None and stable.retired and (asked.version == stable.version or before.candidate is None)
+        return asked.retired if self.accepted else back or before.phase in ASLEEP
 
 
 def report(plan: Directive | None, condition: str, how: str) -> ClusterSeen:
@@ -84,8 +106,8 @@ ORDINARY = (SHAPES["begun"], report(SHAPES["begun"], "ready", "settled"))
 
 def cases(asked: str, strategy: str) -> Iterator[Case]:
     wanted, known_good = ASKED[asked]
-    for (phase, candidate), stable, gates_open, shape, condition, how in itertools.product(
-        PHASES, (V1, None), (True, False), SHAPES, HEALTH, REPORTS
+    for (phase, candidate, stable), gates_open, shape, condition, how in itertools.product(
+        STANDS, (True, False), SHAPES, HEALTH, REPORTS
     ):
         plan = SHAPES[shape]
         yield Case(
@@ -165,7 +187,13 @@ def a_closed_gate_gives_no_forward_change(case: Case, answer: Advance):
     progress = case.situation.progress
     stable = progress.stable
     returning = progress.phase is Phase.ROLLING_BACK
-    if case.accepted or returning or stable is None or case.situation.wanted.runnable.version == stable.version:
+    if (
+        case.accepted
+        or case.retires
+        or returning
+        or stable is None
+        or case.situation.wanted.runnable.version == stable.version
+    ):
         return True
     return all(
         high(versions, "1") >= high(before(case, name), "1")
@@ -177,11 +205,12 @@ def a_closed_gate_gives_no_forward_change(case: Case, answer: Advance):
 def a_closed_gate_never_brings_in_what_was_not_accepted(case: Case, answer: Advance):
     if case.accepted:
         return True
-    new = {digest("3"), *([digest("1")] if case.situation.progress.stable is None else [])}
+    stable = case.situation.progress.stable
+    new = {digest("3"), *([digest("1")] if stable is None else [])}
+    texts = {IN_PLACE.effective, ASLEEP_1.effective} - ({stable.effective} if stable is not None else set())
     told_before = {(entry.version, entry.effective) for name in (EU, US) for entry in before(case, name)}
     return all(
-        (entry.version, entry.effective) in told_before
-        or (entry.version not in new and entry.effective != IN_PLACE.effective)
+        (entry.version, entry.effective) in told_before or (entry.version not in new and entry.effective not in texts)
         for versions in answer.versions.values()
         for entry in versions
     )
@@ -189,7 +218,7 @@ def a_closed_gate_never_brings_in_what_was_not_accepted(case: Case, answer: Adva
 
 def abort_reaches_stable_at_once(case: Case, answer: Advance):
     stable = case.situation.progress.stable
-    if stable is None or case.situation.wanted.runnable.version != stable.version:
+    if stable is None or case.situation.wanted.runnable.version != stable.version or case.retires:
         return True
     if set(answer.versions) != {EU, US} or answer.candidate is not None:
         return False
@@ -204,16 +233,23 @@ def a_known_good_version_is_told_at_once(case: Case, answer: Advance):
 
 
 def a_cluster_that_serves_is_left_with_something_to_serve(case: Case, answer: Advance):
-    return case.situation.strategy == "recreate" or all(
-        any(entry.high for entry in answer.versions.get(name, before(case, name)))
-        for name in case.situation.clusters
-        if any(entry.high for entry in before(case, name))
+    stable = case.situation.progress.stable
+    asleep = case.retires or (stable is not None and stable.retired)  # nothing of it has to serve
+    return (
+        asleep
+        or case.situation.strategy == "recreate"
+        or all(
+            any(entry.high for entry in answer.versions.get(name, before(case, name)))
+            for name in case.situation.clusters
+            if any(entry.high for entry in before(case, name))
+        )
     )
 
 
 def a_cluster_without_a_counting_report_takes_no_step(case: Case, answer: Advance):
     """The candidate grows and stable shrinks only where the last directive was acted upon."""
     stepping = answer.phase in (Phase.PREPARING, Phase.STEPPING) and answer.stable is not None
+    stepping = stepping and not answer.stable.retired  # nothing of that has to serve
     if not stepping or settled(case, EU) or answer.candidate is None:
         return True
     name = {V2.version: "2", V3.version: "3", OLD.version: "o", V1.version: "1"}[answer.candidate.version]
@@ -235,6 +271,8 @@ def a_failed_candidate_takes_no_step_anywhere(case: Case, answer: Advance):
     failing = case.situation.seen[EU].versions.get(candidate.version)
     if failing is None or not failing.failed or not failing.replicas or not settled(case, EU):
         return True
+    if answer.stable.retired:  # nothing of that has to serve
+        return all(high(versions, "2") <= high(before(case, at), "2") for at, versions in answer.versions.items())
     return answer.versions[US] == before(case, US) and high(answer.versions[EU], "1") >= high(before(case, EU), "1")
 
 
@@ -243,17 +281,50 @@ def the_sentence_is_one_line_for_people(_case: Case, answer: Advance):
 
 
 def it_looks_again_exactly_while_something_moves(case: Case, answer: Advance):
-    moving = answer.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK) and (
-        case.accepted or answer.phase is Phase.ROLLING_BACK
+    moving = answer.phase in (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.RETIRING)
+    held = not case.accepted and answer.candidate is not None and answer.phase is not Phase.ROLLING_BACK
+    return (answer.look_again is not None) == (moving and not held)
+
+
+def what_retires_has_no_pods_and_stays_known(case: Case, answer: Advance):
+    if not case.retires:
+        return answer.phase not in ASLEEP
+    stable = case.situation.progress.stable
+    same = (answer.stable and answer.stable.version) == (stable and stable.version)
+    known = stable is None or all(
+        entry.role is Role.STABLE
+        for versions in answer.versions.values()
+        for entry in versions
+        if entry.version == stable.version
     )
-    return (answer.look_again is not None) == moving
+    sizes = [entry.high for versions in answer.versions.values() for entry in versions]
+    named = stable is None or set(answer.versions) == {EU, US}
+    return answer.phase in ASLEEP and answer.candidate is None and same and known and named and not any(sizes)
+
+
+def it_is_retired_once_every_cluster_acted_and_has_no_pod(case: Case, answer: Advance):
+    """us-1 still serves in every case, so no pass ends it."""
+    return answer.phase is not Phase.RETIRED or case.situation.progress.phase is Phase.RETIRED
+
+
+def what_is_retired_serves_again_only_when_that_is_accepted(case: Case, answer: Advance):
+    stable = case.situation.progress.stable
+    asleep = case.situation.progress.phase in ASLEEP or (stable is not None and stable.retired)
+    if case.accepted or not asleep or case.situation.progress.phase is Phase.ROLLING_BACK:
+        return True
+    return all(
+        high(versions, name) <= high(before(case, cluster), name)
+        for cluster, versions in answer.versions.items()
+        for name in ("1", "2", "3", "o", "z")
+    )
 
 
 def a_pass_before_the_clusters_act_changes_nothing_more(case: Case, answer: Advance):
     """What was just told is told again until it was acted upon, whatever the old reports say."""
     if answer.versions == {name: before(case, name) for name in case.situation.directives}:
         return True
-    plans = {name: directive(*versions, sequence=2) for name, versions in answer.versions.items()}
+    retire = answer.phase in ASLEEP
+    plans = {name: directive(*versions, sequence=2, retire=retire) for name, versions in answer.versions.items()}
     progress = Progress(
         phase=answer.phase,
         since=answer.since,
@@ -288,5 +359,8 @@ CHECKS = [
     a_failed_candidate_takes_no_step_anywhere,
     the_sentence_is_one_line_for_people,
     it_looks_again_exactly_while_something_moves,
+    what_retires_has_no_pods_and_stays_known,
+    it_is_retired_once_every_cluster_acted_and_has_no_pod,
+    what_is_retired_serves_again_only_when_that_is_accepted,
     a_pass_before_the_clusters_act_changes_nothing_more,
 ]

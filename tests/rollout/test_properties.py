@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rollout_world import EU, NOW, World, digest, runnable
+from rollout_world import EU, NOW, World, digest, retired, runnable
 
-from reconciler.model.state import Phase
+from reconciler.model.state import ASLEEP, Phase
 from reconciler.rollout.machine import advance
 
 NAMES = ("eu-1", "us-1", "ap-1")
@@ -19,6 +19,7 @@ VERSIONS = [
     runnable("3", 4, 9),
     runnable("4", 3, 3),
     runnable("1", 3, 8, effective="x"),
+    retired("1"),
 ]
 CALM = st.one_of(
     st.tuples(st.just("steer"), st.just(0), st.just(0)),
@@ -81,10 +82,14 @@ def checked(world: World) -> None:
     assert advance(situation, NOW) == answer, "the same facts give the same answer"
     assert answer.promoted == (answer.phase is Phase.PROMOTED and situation.progress.phase is not Phase.PROMOTED)
     stable, wanted = situation.progress.stable, situation.wanted
-    if stable is not None and wanted.runnable.version == stable.version:
+    if wanted.runnable.retired and wanted.accepted:
+        assert answer.phase in ASLEEP
+        assert not any(entry.high for versions in answer.versions.values() for entry in versions)
+    elif stable is not None and wanted.runnable.version == stable.version:
         for versions in answer.versions.values():
             running = [entry.version for entry in versions if entry.high]
-            assert running == [stable.version], "abort tells every cluster stable and nothing else"
+            asleep = answer.phase in ASLEEP
+            assert running == ([] if asleep else [stable.version]), "abort tells every cluster stable and nothing else"
     held = not wanted.accepted and situation.progress.phase is not Phase.ROLLING_BACK
     if held and (stable is None or wanted.runnable.version != stable.version):
         for name, directive in told.items():
@@ -101,8 +106,8 @@ def test_whatever_happened_it_converges_and_is_quiet_once_the_world_behaves(stra
         play(world, move)
     for cluster in world.clusters.values():
         cluster.reachable, cluster.broken = True, set()
-    wanted = VERSIONS[last]
-    world.ask(wanted)
+    world.ask(VERSIONS[last])
+    wanted = world.wanted
     rounds = world.settle()
     assert rounds <= 20
     world.round()
@@ -110,12 +115,13 @@ def test_whatever_happened_it_converges_and_is_quiet_once_the_world_behaves(stra
     writes = world.writes
     final = [world.round() for _ in range(3)][-1]
     assert world.writes == writes, "quiet"
-    assert (final.phase, final.promoted, final.stable, final.candidate) == (Phase.PROMOTED, False, wanted, None)
+    phase, stable = (Phase.RETIRED, world.progress.stable and wanted) if wanted.retired else (Phase.PROMOTED, wanted)
+    assert (final.phase, final.promoted, final.stable, final.candidate) == (phase, False, stable, None)
     for cluster in world.clusters.values():
         running = {version: sum(pods) for version, pods in cluster.pods.items() if pods}
-        assert set(running) == {wanted.version}
-        assert wanted.low <= running[wanted.version] <= wanted.high
-    assert len(final.versions[EU]) <= 1 + depth
+        assert set(running) == ({wanted.version} if not wanted.retired else set())
+        assert wanted.low <= running.get(wanted.version, 0) <= wanted.high
+    assert len(final.versions.get(EU, ())) <= 1 + depth
 
 
 @settings(max_examples=80, deadline=None)
@@ -185,7 +191,10 @@ def test_abort_reaches_stable_from_everywhere(strategy, moves):
         cluster.reachable, cluster.broken = True, set()
     stable = world.progress.stable
     world.ask(stable, gates_open=False)
+    if stable.retired or world.progress.phase in ASLEEP:
+        world.wanted = replace(stable, retired=True)
     world.settle()
+    world.wanted = stable
     assert world.progress.stable == stable
     assert world.progress.candidate is None
 

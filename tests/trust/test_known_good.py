@@ -100,3 +100,21 @@ def test_the_latest_promotion_of_a_manifest_is_the_one_that_returns():
 def test_of_two_promotions_in_one_second_the_newer_one_stands_first():
     history = [promotion("1", "a", 1), promotion("2", "b", 1), promotion("1", "a", 5)]
     assert ask("2", *history, depth=0) == Unknown(reason="it is 1 version back and rollback.depth is 0")
+
+
+def gone(row, days_ago):
+    return row.model_copy(update={"retired": NOW - timedelta(days=days_ago)})
+
+
+@pytest.mark.parametrize(
+    ("sentence", "history", "expected"),
+    [
+        ("retired lately it is near, however long ago it was promoted", [gone(promotion("1", "a", 90), 2)], True),
+        ("retired for longer than the age it is not", [gone(promotion("1", "a", 90), 31)], False),
+        ("retired long before another version followed", [gone(promotion("1", "a", 90), 60), promotion("2", "b", 1)],
+         False),
+        ("retired once, and active again since", [gone(promotion("1", "a", 90), 60), promotion("1", "a", 40)], True),
+    ],
+)  # fmt: skip
+def test_what_was_retired_served_until_then(sentence, history, expected):
+    assert isinstance(ask("1", *history), Known) is expected, sentence
