@@ -4,14 +4,14 @@ Records come from the difference between two states, never from the act of apply
 a crash tells the same or nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from reconciler.judge.dependencies import KIND as DEPENDENCY
 from reconciler.judge.limits import KIND as LIMIT
 from reconciler.loop.apart import WHOLE
 from reconciler.loop.approving import Consent
-from reconciler.loop.facts import Judged
+from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
@@ -25,7 +25,7 @@ from reconciler.trust.vouching import Note, Vouching
 _OF_OTHERS = frozenset({LIMIT, DEPENDENCY})
 NO_GATE = "NoGateClosed"
 VOUCHED = "Vouched"
-_WARNINGS = frozenset({"Held", "Aborted", "BreakGlass"})
+_WARNINGS = frozenset({"Held", "Aborted", "BreakGlass", "Orphaned"})
 
 
 def conditions(
@@ -60,6 +60,10 @@ def conditions(
                 message=after.message, now=now,
             )
         )  # fmt: skip
+    if after.orphaned:
+        rows.append(
+            condition(old, type_="Orphaned", status=True, reason="ClusterRemoved", message=_left(after), now=now)
+        )
     untrusted = "\n".join(shown(dict.fromkeys(notes)))
     if untrusted:
         rows.append(
@@ -87,6 +91,8 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
     """Whether what is stable runs and is healthy on every cluster that was told to run it."""
     if after.phase in (Phase.REMOVING, Phase.REMOVED, Phase.RETIRING):
         return False, after.phase.value, after.message
+    if after.orphaned and not after.directives:
+        return False, "Orphaned", _left(after)
     found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in _running(after)}
     troubles = [trouble for trouble in found.values() if trouble]
     if after.stable is None and after.phase is not Phase.RETIRED:
@@ -99,6 +105,38 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
         return False, "NotHealthy", f"{sentence}; {troubles[0]}"
     reason = after.phase.value if after.phase in (Phase.PROMOTED, Phase.RETIRED) else "Serving"
     return True, reason, sentence
+
+
+def _left(status: ReleaseStatus) -> str:
+    """What is said of clusters whose document ended."""
+    where = " and ".join(status.orphaned)
+    return f"{_documents(status.orphaned)} ended by a signed removal: what runs on {where} is looked after no more"
+
+
+def _documents(clusters: Collection[str]) -> str:
+    return "its Cluster document" if len(clusters) == 1 else "their Cluster documents"
+
+
+def orphaned(facts: ReleaseFacts, after: ReleaseStatus) -> tuple[OutboxEntry, ...]:
+    """The record of clusters whose document ended since the last pass; nothing is deleted there."""
+    if not facts.parted:
+        return ()
+    stable = facts.status.stable
+    where, on = " and ".join(facts.parted), " and ".join(after.directives)
+    record = Record(
+        time=facts.now.replace(microsecond=0),
+        kind="Orphaned",
+        repository=facts.key.repository,
+        environment=facts.key.environment,
+        name=facts.key.name,
+        revision=facts.snapshot.revision,
+        version=stable.version if stable else "",
+        closure=stable.closure if stable else "",
+        clusters=facts.parted,
+        message=f"{facts.key.name} is looked after no more on {where}: {_documents(facts.parted)} ended; nothing is "
+        f"deleted there, and it goes on {f'on {on}' if on else 'nowhere'}",
+    )
+    return (OutboxEntry(record=record),)
 
 
 def _running(status: ReleaseStatus) -> list[str]:
@@ -136,7 +174,8 @@ def records(
     if moved and after.phase is not Phase.PROMOTED:
         rows.append(_entry("Started", key, before, after, judged, now, message=_start_sentence(key, after)))
     gone = sorted(set(before.directives) - set(after.directives))
-    if gone:
+    ended = after.phase is Phase.REMOVED and before.phase is not Phase.REMOVED
+    if gone or ended:
         rows.append(_removed(key, before, after, judged, gone, now))
     kind = _ended(before, after)
     if kind:
@@ -272,17 +311,24 @@ def _removed(
         repository=key.repository,
         environment=key.environment,
         name=key.name,
-        revision=before.directives[gone[0]].revision,
+        revision=before.directives[gone[0]].revision if gone else after.revision,
         version=left.version if left else "",
         closure=left.closure if left else "",
         signatures=tuple(row for one in done for row in one.signed),
         approvals=tuple(row for one in done for row in one.consent.counted),
         clusters=tuple(gone),
-        message=f"{key.name} was removed from {' and '.join(gone)}{'' if after.directives else ' and has ended'}",
+        message=_removed_sentence(key, after, gone),
         detail={"removal": WHOLE if whole and not after.directives else "cluster"},
     )
     files = [row.file for row in done if row.file] + [file for row in done for file in row.consent.files]
     return OutboxEntry(record=record, blobs={f"ended/{file.blob}/{file.path}": file.blob for file in files})
+
+
+def _removed_sentence(key: ReleaseKey, after: ReleaseStatus, gone: list[str]) -> str:
+    parts = [f"was removed from {' and '.join(gone)}"] if gone else []
+    parts += [] if after.directives else ["has ended"]
+    left = f"; {_left(after)}" if after.orphaned else ""
+    return f"{key.name} {' and '.join(parts)}{left}"
 
 
 def _manifest(

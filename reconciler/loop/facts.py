@@ -4,11 +4,13 @@ Values only. `release` makes them, `announce` tells of them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from reconciler.edges.kube.states import Stored
 from reconciler.judge.upstream import Upstream
+from reconciler.loop import progress
 from reconciler.loop.approving import Consent
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.removing import Ending
@@ -19,7 +21,7 @@ from reconciler.model.ids import ClusterName, ReleaseKey
 from reconciler.model.plan import Gate, Opened
 from reconciler.model.policy import PolicyVerdict
 from reconciler.model.release import Effective
-from reconciler.model.state import ReleaseState, ReleaseStatus, unpack
+from reconciler.model.state import Phase, ReleaseState, ReleaseStatus, unpack
 from reconciler.rollout.situation import Advance, Wanted
 
 
@@ -34,12 +36,23 @@ class ReleaseFacts:
     clusters: Mapping[ClusterName, Fleeting]
     commit: CommitFact | None
     now: datetime
+    parted: tuple[str, ...] = ()
+    """Clusters whose document ended since the last pass."""
+
+    def settled(self) -> Self:
+        """The same with a status that knows what clusters were told meanwhile, and which of them have ended."""
+        refused = {name for kind, name in self.snapshot.refused if kind == "Cluster"}
+        status = progress.caught_up(self.status, self.clusters)
+        status = progress.parted(status, self.snapshot.documents("Cluster"), refused)
+        new = tuple(name for name in status.orphaned if name not in self.status.orphaned)
+        return replace(self, status=status, parted=new)
 
     @property
     def ended(self) -> bool:
         """True for a release that left the trunk and runs nowhere: nothing is left to be held."""
         here = any(row.state for row in self.clusters.values())
-        return self.key not in self.snapshot.releases and not self.status.directives and not here
+        gone = self.key not in self.snapshot.releases and not self.status.directives and not here
+        return gone and (not self.status.orphaned or self.status.phase is Phase.REMOVED)
 
     @property
     def running(self) -> Effective | None:

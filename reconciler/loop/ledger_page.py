@@ -40,6 +40,7 @@ def status_file(state: ReleaseState, record: int) -> bytes:
         "gates": [gate.to_full_data() for gate in status.gates],
         "opened": [row.to_full_data() for row in status.opened],
         "clusters": sorted(status.directives),
+        "orphaned": list(status.orphaned),
         "record": record,
     }
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"

@@ -4,7 +4,7 @@ Pure. The machine speaks of runnables and sizes, the state of packed specs and d
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.digest import sha256_of
@@ -145,6 +145,21 @@ def caught_up(status: ReleaseStatus, seen: Mapping[ClusterName, Fleeting]) -> Re
         effective = dict(state.effective) | effective
     told = status.directives | {name: state.directive for name, state in own.items()}
     return status.model_copy(update={"directives": dict(sorted(told.items())), "effective": effective})
+
+
+def parted(status: ReleaseStatus, declared: Collection[str], refused: Collection[str]) -> ReleaseStatus:
+    """The status without the clusters whose document has ended: nothing is told to them, and nothing waits for them.
+
+    `declared` are the Cluster documents in force, `refused` those that are there and count for nothing: what is only
+    not trusted has not ended. One that is declared again is taken up by what it was told (`caught_up`).
+    """
+    left = {name for name in status.directives if name not in declared and name not in refused}
+    orphaned = tuple(sorted(left | (set(status.orphaned) - set(declared))))
+    if not left and orphaned == status.orphaned:
+        return status
+    told = {name: directive for name, directive in status.directives.items() if name not in left}
+    full = {name: size for name, size in status.full.items() if name not in left}
+    return status.model_copy(update={"directives": told, "full": full, "orphaned": orphaned})
 
 
 def _sequence(status: ReleaseStatus, cluster: ClusterName) -> int:

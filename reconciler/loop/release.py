@@ -14,7 +14,7 @@ from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.admitting import admit, stake
-from reconciler.loop.announce import announce, conditions, records
+from reconciler.loop.announce import announce, conditions, orphaned, records
 from reconciler.loop.approving import all_votes, consent_to_promote
 from reconciler.loop.facts import Judged, ReleaseFacts, Steered
 from reconciler.loop.removing import ended, ending
@@ -100,12 +100,12 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
     return ReleaseFacts(
         key=key,
         snapshot=snapshot,
-        status=progress.caught_up(status, clusters),
+        status=status,
         stored=stored,
         clusters=clusters,
         commit=world.commit(key.repository, snapshot.revision),
         now=world.now(),
-    )
+    ).settled()
 
 
 def verify(facts: ReleaseFacts) -> Standing:
@@ -240,14 +240,15 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         update["model_version"] = standing.resolved.effective.spec.model.version
     if steered:
         update |= _progressed(facts, judged, steered)
-    if judged.ending.granted:
+    if judged.ending.granted or judged.ending.whole:
         progressed = before.model_copy(update=update)
         update |= ended(progressed, before, judged.ending, standing, facts.snapshot, facts.clusters, facts.now)
     after = before.model_copy(update=update)
     keys = _vouching(facts, after, standing)
-    told = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
-    after = after.model_copy(update={"conditions": told})
-    return after.model_copy(update={"outbox": (*before.outbox, *records(facts.key, before, after, judged, facts.now))})
+    rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
+    after = after.model_copy(update={"conditions": rows})
+    told = (*orphaned(facts, after), *records(facts.key, before, after, judged, facts.now))
+    return after.model_copy(update={"outbox": (*before.outbox, *told)})
 
 
 def _kept_verdict(row: PolicyVerdict) -> PolicyVerdict:

@@ -2,7 +2,8 @@
 
 Pure. Rules: nothing ends without a removal signed by somebody who may remove there, and the environment's approvals of
 that removal; a removal is of one text of the release, so an old one ends no other; what began to end goes on while the
-trunk still says so, and stops when the trunk asks for it again; a cluster is done when its TargetState is gone.
+trunk still says so, and stops when the trunk asks for it again; a cluster is done when its TargetState is gone. A
+cluster whose document has ended is not looked at: nothing ends there, and nobody is asked.
 """
 
 from collections.abc import Iterable, Mapping

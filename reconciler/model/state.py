@@ -168,6 +168,8 @@ class ReleaseStatus(Wire):
     verdicts: tuple[PolicyVerdict, ...] = ()
     directives: dict[str, Directive] = Field(default_factory=dict)
     """By cluster."""
+    orphaned: tuple[str, ...] = ()
+    """Clusters whose document ended by a signed removal: what runs there stays, and nobody looks after it."""
     effective: dict[str, str] = Field(default_factory=dict)
     """By version in use or within rollback.depth: the packed effective spec."""
     history: tuple[Promotion, ...] = ()

@@ -60,7 +60,8 @@ def _live(state: ReleaseState, ready: Condition) -> Why:
     vouched = _condition(state.status.conditions, "Vouched")
     if vouched and vouched.status == "False":
         return Why(live=True, sentence=f"{said}; but no key that counts vouches for it any more: {vouched.message}")
-    return Why(live=True, sentence=said)
+    orphaned = _condition(state.status.conditions, "Orphaned")
+    return Why(live=True, sentence=f"{said}; but {orphaned.message}" if orphaned else said)
 
 
 def _runs(status: ReleaseStatus) -> str:

@@ -39,7 +39,7 @@ class Release:
             clusters=fleet(self.key, self.status) if clusters is None and obey else clusters or {},
             commit=None,
             now=self.now,
-        )
+        ).settled()
         judged = fold(facts, verify(facts), ())
         self.judged = replace(judged, gates=(*judged.gates, DENIED)) if self.denied else judged
         self.status = conclude(facts, self.judged, steer(facts, self.judged))
