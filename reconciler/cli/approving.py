@@ -35,13 +35,18 @@ if TYPE_CHECKING:
     from reconciler.edges.git.checkout import Checkout
     from reconciler.loop.approving import Consent
     from reconciler.loop.snapshot import Snapshot
-    from reconciler.model.environment import Environment
-    from reconciler.model.trustfile import TrustFile
+    from reconciler.model.environment import Approvals, Environment
+    from reconciler.model.trustfile import TrustFile, Verb
 
 CONFIG_TRUST = "reconciler.trust"
 _WORK_TREE = "0" * 40
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The release's file, or a removal's.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The release's file, or a removal's; with --prune the release's NAME.")
+]
+PruneFlag = Annotated[
+    bool, typer.Option("--prune", help="Say it to deleting exactly what the release waits to delete.")
+]
 Key = Annotated[str, typer.Option("--key", metavar="FILE", help="Your key; else git's user.signingkey.")]
 TrustFileOption = Annotated[
     str, typer.Option("--trust", metavar="FILE", help="The trust file; else git's setting reconciler.trust.")
@@ -50,13 +55,18 @@ TrustFileOption = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is voted on: a digest of one release, called `what`, in an environment; `authors` signed it."""
+    """What is voted on: a digest of one release, called `what`, in an environment; `authors` signed it.
+
+    `rules` say how many have to (None: nobody is asked), `verb` what each of them must be allowed to do there.
+    """
 
     key: ReleaseKey
     digest: str
     what: str
     environment: "Environment"
     authors: frozenset[str]
+    rules: "Approvals | None"
+    verb: "Verb" = "approve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,29 +114,49 @@ def _trust_path(checkout: "Checkout", given: str) -> Path:
     return Path(name).expanduser()
 
 
-def approve(file: FileArgument, key: Key = "", trust: TrustFileOption = "", repository: Repository = "") -> int:
+def approve(
+    file: FileArgument,
+    prune: PruneFlag = False,  # a flag
+    key: Key = "",
+    trust: TrustFileOption = "",
+    repository: Repository = "",
+) -> int:
     """Say yes to a release as it lies there now.
 
     Your approval is for exactly this text, its environment, runtime and clusters: one changed byte asks you again. It
-    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it.
+    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it. With --prune it is a yes to deleting the objects that
+    are shown, and to no others.
 
     Example: reconciler approve releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "approve", key=key, trust=trust, repository=repository)
+    return _vote(file, "approve", prune=prune, key=key, trust=trust, repository=repository)
 
 
-def reject(file: FileArgument, key: Key = "", trust: TrustFileOption = "", repository: Repository = "") -> int:
-    """Say no to a release as it lies there now; that wins over every approval.
+def reject(
+    file: FileArgument,
+    prune: PruneFlag = False,  # a flag
+    key: Key = "",
+    trust: TrustFileOption = "",
+    repository: Repository = "",
+) -> int:
+    """Say no to a release as it lies there now, or with --prune to a deletion; that wins over every approval.
 
     Example: reconciler reject releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "reject", key=key, trust=trust, repository=repository)
+    return _vote(file, "reject", prune=prune, key=key, trust=trust, repository=repository)
 
 
-def _vote(file: Path, action: str, *, key: str, trust: str, repository: str) -> int:
+def _vote(file: Path, action: str, *, prune: bool, key: str, trust: str, repository: str) -> int:
+    from reconciler.cli.confirming import prune_subject, shown
     from reconciler.cli.removing import removal_subject
     from reconciler.loop.apart import removal_at
 
+    if prune:
+        desk = Desk.open(Path(), trust=trust, repository=repository)
+        subject, marks = prune_subject(desk, str(file))
+        said = cast_vote(desk, subject, action, key=chosen_key(desk.checkout, key), beside_others=True)
+        print(f"{said}\n{shown(marks)}")
+        return EXIT_DONE
     desk = Desk.open(file.parent, trust=trust, repository=repository)
     path = path_in(desk.root, file)
     subject = removal_subject(desk, path) if removal_at(path) else subject_at(desk, path)
@@ -146,10 +176,13 @@ def subject_at(desk: Desk, path: str) -> Subject:
         why = "; ".join(gate.message for gate in standing.gates if not gate.open and gate.kind != "Signature")
         raise Refused(f"nobody can say yes or no to {path}: {why}")
     authors = standing.verification.people if standing.verification else frozenset[str]()
-    return Subject(key=found.key, digest=standing.closure, what=path, environment=standing.environment, authors=authors)
+    return Subject(
+        key=found.key, digest=standing.closure, what=path, environment=standing.environment, authors=authors,
+        rules=standing.environment.spec.approvals,
+    )  # fmt: skip
 
 
-def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str) -> str:
+def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_others: bool = False) -> str:
     """Sign, check that it would count, and write it to the person's file; the sentence that says so."""
     from dataclasses import replace
 
@@ -159,7 +192,7 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str) -> str:
     from reconciler.trust.people import owner
 
     environment = subject.environment
-    if environment.spec.approvals is None:
+    if subject.rules is None:
         raise Refused(f"environment {environment.name} asks nobody for approvals")
     said = replace(approve_statement(subject.key, subject.digest), action=action)
     block = sign_text(key, said.text(), said.namespace).encode("ascii")
@@ -168,13 +201,17 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str) -> str:
     if found is None:
         raise Refused(f"{fingerprint} belongs to nobody in the trust file, so it has no vote")
     person = found[0].name
-    if action == "approve" and environment.spec.approvals.separate and person in subject.authors:
+    if action == "approve" and subject.rules.separate and person in subject.authors:
         raise Refused(f"{person} signed {subject.what} and is not one of its approvers")
     if why := _without_vote(desk, subject, block):
         raise Refused(why)
     path = approval_path(subject.key.environment, subject.key.name, person)
     beside = desk.root / path
-    others = [old for old in BLOCK.findall(existing(beside)) if not _of(desk.trust, old, person)]
+    others = [
+        old
+        for old in BLOCK.findall(existing(beside))
+        if not _of(desk.trust, old, person) or (beside_others and not _is_vote(desk, subject, old))
+    ]
     beside.parent.mkdir(parents=True, exist_ok=True)
     replace_file(beside, b"".join([*(old.rstrip(b"\r\n") + b"\n" for old in others), block]))
     word = "approved" if action == "approve" else "rejected"
@@ -187,8 +224,13 @@ def _without_vote(desk: Desk, subject: Subject, block: bytes) -> str:
     from reconciler.trust.ballot import ballot
 
     approve = approve_statement(subject.key, subject.digest)
-    found = ballot(approve, [("it", block)], desk.trust, first_seen=lambda _key, _use: desk.now)
+    found = ballot(approve, [("it", block)], desk.trust, first_seen=lambda _key, _use: desk.now, verb=subject.verb)
     return "" if found.votes else "; ".join(found.refused).removeprefix("it: ")
+
+
+def _is_vote(desk: Desk, subject: Subject, block: bytes) -> bool:
+    """Whether the block is an earlier yes or no to the same."""
+    return not _without_vote(desk, subject, block)
 
 
 def _of(trust: "TrustFile", block: bytes, person: str) -> bool:

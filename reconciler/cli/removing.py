@@ -171,6 +171,7 @@ def removal_subject(desk: Desk, path: str) -> Subject:
             return Subject(
                 key=key, digest=sha256_of(statement.text()), what=path,
                 environment=governed.loaded.as_(Environment), authors=found.people,
+                rules=governed.loaded.as_(Environment).spec.approvals,
             )  # fmt: skip
     raise Refused(f"{path} is no removal of a text of {env}/{name} in the last {_REVISIONS} commits")
 

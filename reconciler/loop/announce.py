@@ -11,7 +11,7 @@ from reconciler.judge.dependencies import KIND as DEPENDENCY
 from reconciler.judge.limits import KIND as LIMIT
 from reconciler.loop.apart import WHOLE
 from reconciler.loop.approving import Consent
-from reconciler.loop.facts import Judged, ReleaseFacts
+from reconciler.loop.facts import Judged
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
@@ -62,7 +62,7 @@ def conditions(
         )  # fmt: skip
     if after.orphaned:
         rows.append(
-            condition(old, type_="Orphaned", status=True, reason="ClusterRemoved", message=_left(after), now=now)
+            condition(old, type_="Orphaned", status=True, reason="ClusterRemoved", message=left_behind(after), now=now)
         )
     untrusted = "\n".join(shown(dict.fromkeys(notes)))
     if untrusted:
@@ -92,7 +92,7 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
     if after.phase in (Phase.REMOVING, Phase.REMOVED, Phase.RETIRING):
         return False, after.phase.value, after.message
     if after.orphaned and not after.directives:
-        return False, "Orphaned", _left(after)
+        return False, "Orphaned", left_behind(after)
     found = {name: _trouble(name, after, clusters.get(ClusterName(name))) for name in _running(after)}
     troubles = [trouble for trouble in found.values() if trouble]
     if after.stable is None and after.phase is not Phase.RETIRED:
@@ -107,36 +107,15 @@ def _ready(after: ReleaseStatus, clusters: Mapping[ClusterName, Fleeting]) -> tu
     return True, reason, sentence
 
 
-def _left(status: ReleaseStatus) -> str:
+def left_behind(status: ReleaseStatus) -> str:
     """What is said of clusters whose document ended."""
     where = " and ".join(status.orphaned)
-    return f"{_documents(status.orphaned)} ended by a signed removal: what runs on {where} is looked after no more"
+    return f"{documents(status.orphaned)} ended by a signed removal: what runs on {where} is looked after no more"
 
 
-def _documents(clusters: Collection[str]) -> str:
+def documents(clusters: Collection[str]) -> str:
+    """Whose documents ended."""
     return "its Cluster document" if len(clusters) == 1 else "their Cluster documents"
-
-
-def orphaned(facts: ReleaseFacts, after: ReleaseStatus) -> tuple[OutboxEntry, ...]:
-    """The record of clusters whose document ended since the last pass; nothing is deleted there."""
-    if not facts.parted:
-        return ()
-    stable = facts.status.stable
-    where, on = " and ".join(facts.parted), " and ".join(after.directives)
-    record = Record(
-        time=facts.now.replace(microsecond=0),
-        kind="Orphaned",
-        repository=facts.key.repository,
-        environment=facts.key.environment,
-        name=facts.key.name,
-        revision=facts.snapshot.revision,
-        version=stable.version if stable else "",
-        closure=stable.closure if stable else "",
-        clusters=facts.parted,
-        message=f"{facts.key.name} is looked after no more on {where}: {_documents(facts.parted)} ended; nothing is "
-        f"deleted there, and it goes on {f'on {on}' if on else 'nowhere'}",
-    )
-    return (OutboxEntry(record=record),)
 
 
 def _running(status: ReleaseStatus) -> list[str]:
@@ -327,7 +306,7 @@ def _removed(
 def _removed_sentence(key: ReleaseKey, after: ReleaseStatus, gone: list[str]) -> str:
     parts = [f"was removed from {' and '.join(gone)}"] if gone else []
     parts += [] if after.directives else ["has ended"]
-    left = f"; {_left(after)}" if after.orphaned else ""
+    left = f"; {left_behind(after)}" if after.orphaned else ""
     return f"{key.name} {' and '.join(parts)}{left}"
 
 

@@ -14,11 +14,12 @@ from reconciler.judge.gates import approval_gate
 from reconciler.loop.apart import SignatureFile
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing
-from reconciler.model.environment import Environment
+from reconciler.model.environment import ApprovalRule, Approvals, Environment
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.record import ApprovalFact
 from reconciler.model.state import ASLEEP, ReleaseStatus
+from reconciler.model.trustfile import Verb
 from reconciler.trust.ballot import ballot
 from reconciler.trust.known_good import Known
 from reconciler.trust.quorum import Quorum, quorum
@@ -101,6 +102,35 @@ def consent(
     """What people said of `digest` (`sha256:…`: a closure, or a removal's statement), called `what` in sentences."""
     if environment.spec.approvals is None:
         return nobody_asked(status)
+    verdict, seen, files = _counted(
+        snapshot, status, key, environment.spec.approvals,
+        digest=digest, authors=authors, begun=begun, now=now, verb="approve",
+    )  # fmt: skip
+    return Consent(gate=approval_gate(what, path, verdict), quorum=verdict, seen=seen, files=files)
+
+
+def prune_consent(
+    snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, environment: Environment, *, digest: str, now: datetime
+) -> Consent:
+    """What people said of deleting exactly what `digest` is of; the gate is the caller's."""
+    rules, verb = prune_rules(environment)
+    verdict, seen, files = _counted(
+        snapshot, status, key, rules, digest=digest, authors=(), begun=False, now=now, verb=verb
+    )
+    return Consent(gate=None, quorum=verdict, seen=seen, files=files)
+
+
+def prune_rules(environment: Environment) -> tuple[Approvals, Verb]:
+    """Who confirms deletions: the environment's approvers; where it has none, one person who may remove there."""
+    asked = environment.spec.approvals
+    return (asked, "approve") if asked else (Approvals(rules=(ApprovalRule(count=1),)), "remove")
+
+
+def _counted(
+    snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, rules: Approvals, *, digest: str,
+    authors: Collection[str], begun: bool, now: datetime, verb: Verb,
+) -> tuple[Quorum, tuple[ApprovalFact, ...], tuple[SignatureFile, ...]]:  # fmt: skip
+    """The verdict on a digest, every vote that was seen, and the files that they lie in."""
     files, more = _read_of(snapshot.approvals.get(key, ()))
     approve = approve_statement(key, digest)
     known = {(row.key, str(row.use)): row.first_seen for row in status.approvals if row.closure == digest}
@@ -110,15 +140,13 @@ def consent(
         ((file.path, file.data) for file in files),
         snapshot.trust,
         first_seen=lambda by, action: min(known.get((by, action), moment), now),
+        verb=verb,
     )
     found = replace(found, refused=(*more, *found.refused))
     verdict = quorum(
-        environment.spec.approvals, found, snapshot.trust,
-        environment=key.environment, authors=authors, begun=begun, now=now,
-    )  # fmt: skip
-    return Consent(
-        gate=approval_gate(what, path, verdict), quorum=verdict, seen=_seen(status.approvals, found.votes), files=files
+        rules, found, snapshot.trust, environment=key.environment, authors=authors, begun=begun, now=now, verb=verb
     )
+    return verdict, _seen(status.approvals, found.votes), files
 
 
 def _read_of(files: tuple[SignatureFile, ...]) -> tuple[tuple[SignatureFile, ...], list[str]]:

@@ -13,6 +13,7 @@ from reconciler.judge.upstream import Upstream
 from reconciler.loop import progress
 from reconciler.loop.approving import Consent
 from reconciler.loop.progress import Fleeting
+from reconciler.loop.pruning import Pruning
 from reconciler.loop.removing import Ending
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing
@@ -69,6 +70,7 @@ class Judged:
     verdicts: tuple[PolicyVerdict, ...]
     consent: Consent
     ending: Ending
+    pruning: Pruning
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
     upstream: Upstream | None = None
@@ -81,8 +83,8 @@ class Judged:
 
     @property
     def open(self) -> bool:
-        """True when every gate is open."""
-        return all(gate.open for gate in self.gates)
+        """True when every gate is open that holds progress; one of deletions holds these and nothing else."""
+        return all(gate.open for gate in self.gates if gate.kind != "Prune")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

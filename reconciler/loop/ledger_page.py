@@ -41,6 +41,7 @@ def status_file(state: ReleaseState, record: int) -> bytes:
         "opened": [row.to_full_data() for row in status.opened],
         "clusters": sorted(status.directives),
         "orphaned": list(status.orphaned),
+        "unconfirmed": {name: [mark.to_data() for mark in marks] for name, marks in status.unconfirmed.items()},
         "record": record,
     }
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"

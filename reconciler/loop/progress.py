@@ -6,6 +6,7 @@ Pure. The machine speaks of runnables and sizes, the state of packed specs and d
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.loop.standing import Standing
@@ -20,6 +21,7 @@ from reconciler.model.state import (
     Directive,
     Phase,
     Promotion,
+    PruneMark,
     ReleaseStatus,
     Role,
     TargetState,
@@ -45,6 +47,23 @@ class Fleeting:
     state: TargetState | None
     trouble: str
     """What its last pass failed with; empty when it did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How targets carry out what they are told, whatever that is. `confirm` None: no environment says, so it stays."""
+
+    self_heal: bool
+    budget: PruneBudget | None
+    confirm: bool | None
+    confirmed: Mapping[str, tuple[PruneMark, ...]]
+    """By cluster: what people confirmed anew."""
+
+    def of(self, cluster: str, before: Directive | None) -> dict[str, Any]:
+        """The fields of one cluster's directive; what was confirmed earlier stays until something else is."""
+        confirm = (before.confirm if before else False) if self.confirm is None else self.confirm
+        confirmed = self.confirmed.get(cluster, before.confirmed if before else ())
+        return {"self_heal": self.self_heal, "budget": self.budget, "confirm": confirm, "confirmed": confirmed}
 
 
 def runnable(effective: Effective, *, closure: str) -> Runnable:
@@ -203,28 +222,29 @@ def directives(
     *,
     revision: Revision,
     closure: str,
-    self_heal: bool,
-    budget: PruneBudget | None,
+    manner: Manner,
 ) -> dict[str, Directive]:
     """The directives after this pass; one that says the same as before keeps its sequence."""
     told = dict(status.directives)
     apply = Apply.RETIRE if advance.phase in ASLEEP else Apply.RUN
     for cluster, versions in advance.versions.items():
         before = told.get(cluster)
-        if before and (before.versions, before.self_heal, before.budget, before.apply) == (
-            versions, self_heal, budget, apply,
-        ):  # fmt: skip
+        manners = manner.of(cluster, before)
+        if before and (before.versions, before.apply) == (versions, apply) and manners == _manners(before):
             continue
         told[cluster] = Directive(
             sequence=before.sequence + 1 if before else 1,
             revision=revision,
             closure=closure,  # type: ignore[arg-type]  # see runnable
             versions=versions,
-            self_heal=self_heal,
             apply=apply,
-            budget=budget,
+            **manners,
         )
     return told
+
+
+def _manners(told: Directive) -> dict[str, Any]:
+    return {name: getattr(told, name) for name in ("self_heal", "budget", "confirm", "confirmed")}
 
 
 def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> Directive:

@@ -14,9 +14,12 @@ from reconciler.judge.upstream import Upstream
 from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.admitting import admit, stake
-from reconciler.loop.announce import announce, conditions, orphaned, records
+from reconciler.loop.announce import announce, conditions, records
 from reconciler.loop.approving import all_votes, consent_to_promote
 from reconciler.loop.facts import Judged, ReleaseFacts, Steered
+from reconciler.loop.letting_go import let_go
+from reconciler.loop.progress import Manner
+from reconciler.loop.pruning import pruning
 from reconciler.loop.removing import ended, ending
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
@@ -160,7 +163,8 @@ def fold(
     """All gates: of trust and documents, of what would end, of people, of time and of policies."""
     consent = consent_to_promote(standing, facts.snapshot, facts.status, facts.key, facts.now)
     found = ending(facts.key, facts.snapshot, standing, facts.status, facts.now)
-    asked = (consent.gate,) if consent.gate else ()
+    pruned = pruning(facts.key, facts.snapshot, standing.environment, facts.status, facts.clusters, facts.now)
+    asked = tuple(gate for gate in (consent.gate, pruned.gate) if gate)
     held = waiting(facts.status, standing, facts.snapshot, facts.now)
     own = standing.gates if standing.file else ()  # what is gone is held by its removal
     return Judged(
@@ -168,6 +172,7 @@ def fold(
         verdicts=tuple(verdicts),
         consent=consent,
         ending=found,
+        pruning=pruned,
         gates=(*own, *found.gates, *_moved(facts, standing), *asked, *held.gates, *policy_gates(verdicts)),
         notes=(*standing.notes, *notes),
         upstream=upstream,
@@ -233,7 +238,10 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         "manifest": manifest,
         "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
         "closure": closure,
-        "approvals": all_votes(judged.consent, *(row.consent for row in judged.ending.removals)),
+        "approvals": all_votes(
+            judged.consent, judged.pruning.consent, *(row.consent for row in judged.ending.removals)
+        ),
+        "unconfirmed": judged.pruning.waiting,
         "message": "",
     }
     if standing.resolved:
@@ -247,7 +255,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
     keys = _vouching(facts, after, standing)
     rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
     after = after.model_copy(update={"conditions": rows})
-    told = (*orphaned(facts, after), *records(facts.key, before, after, judged, facts.now))
+    told = (*let_go(facts, judged, after), *records(facts.key, before, after, judged, facts.now))
     return after.model_copy(update={"outbox": (*before.outbox, *told)})
 
 
@@ -266,8 +274,12 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         step,
         revision=facts.snapshot.revision,
         closure=steered.wanted.runnable.ref.closure,
-        self_heal=heal,
-        budget=prune.budget if prune else None,
+        manner=Manner(
+            self_heal=heal,
+            budget=prune.budget if prune else None,
+            confirm=judged.pruning.confirm,
+            confirmed=judged.pruning.confirmed,
+        ),
     )
     history = _history(facts, judged, step, told)
     depth = standing.environment.spec.rollback.depth if standing.environment else len(history)

@@ -190,6 +190,8 @@ def _told(
                     "sequence": directive.sequence + 1,
                     "revision": revision,
                     "apply": Apply.REMOVE,
+                    "confirm": False,  # the removal is the confirmation of what it ends
+                    "confirmed": (),
                     "budget": environment.spec.prune.budget if environment and environment.spec.prune else None,
                 }
             )

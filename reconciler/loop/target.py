@@ -163,6 +163,8 @@ def _write(
     if change.action is Action.SCALE:
         cluster.scale(change.ref, int(change.after))
         return None
+    if change.action is Action.ORPHAN:
+        return None  # it only leaves the inventory; our label stays, so that the same release may take it up again
     if change.action is Action.DELETE:
         uid = seen.inventory[change.ref].uid or (known.uid if known else "")
         if uid:  # without one we never saw it exist as ours, and there is nothing that is safe to delete

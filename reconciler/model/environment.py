@@ -64,7 +64,9 @@ class PruneBudget(Wire):
 class Prune(Wire):
     """How what is no longer wanted is deleted."""
 
-    budget: PruneBudget
+    budget: PruneBudget = PruneBudget()
+    confirm: bool = False
+    """True: nothing is deleted before people have confirmed exactly the objects that would be."""
 
 
 class Limits(Wire):

@@ -20,6 +20,7 @@ class Action(StrEnum):
     UPDATE = "update"
     SCALE = "scale"
     DELETE = "delete"
+    ORPHAN = "orphan"  # it is of a kind that we never delete: it stays, and is ours no more
     UNCHANGED = "unchanged"
 
 

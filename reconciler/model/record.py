@@ -9,7 +9,7 @@ GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
 RecordKind = Literal[
     "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "BreakGlass", "TrunkRewritten",
-    "TrunkAccepted", "Retired", "Orphaned",
+    "TrunkAccepted", "Retired", "Orphaned", "Confirmed",
 ]  # fmt: skip
 
 

@@ -67,6 +67,32 @@ class Apply(StrEnum):
     REMOVE = "remove"  # delete everything that was made here, then the TargetState itself
 
 
+class PruneMark(Wire):
+    """An object that the directive no longer renders. A later pass that still finds it so deletes it."""
+
+    group: str = ""
+    api: str
+    kind: str
+    namespace: str = ""
+    name: str
+    sequence: int
+    """The directive it was marked under."""
+    uid: str = ""
+    """Which object of this name it is."""
+    confirm: bool = False
+    """True while it waits for people to confirm exactly this."""
+
+    @property
+    def identity(self) -> tuple[ObjectRef, str, int]:
+        """What a confirmation is of: this object, marked then; another one of its name, or marked anew, is another."""
+        return self.ref, self.uid, self.sequence
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Which object this is."""
+        return ObjectRef(group=self.group, version=self.api, kind=self.kind, namespace=self.namespace, name=self.name)
+
+
 class VersionDirective(Wire):
     """One version on one cluster: how many replicas it may have, and which effective spec it is rendered from."""
 
@@ -90,6 +116,10 @@ class Directive(Wire):
     apply: Apply = Apply.RUN
     budget: PruneBudget | None = None
     """None: no limit."""
+    confirm: bool = False
+    """True: of what is marked only the `confirmed` may be deleted."""
+    confirmed: tuple[PruneMark, ...] = ()
+    """The marks that people said may be carried out."""
 
     def version(self, version: Version) -> VersionDirective | None:
         """The directive for one version, or None when the target is not to have it."""
@@ -170,6 +200,8 @@ class ReleaseStatus(Wire):
     """By cluster."""
     orphaned: tuple[str, ...] = ()
     """Clusters whose document ended by a signed removal: what runs there stays, and nobody looks after it."""
+    unconfirmed: dict[str, tuple[PruneMark, ...]] = Field(default_factory=dict)
+    """By cluster: what is to be deleted and waits until people confirm it."""
     effective: dict[str, str] = Field(default_factory=dict)
     """By version in use or within rollback.depth: the packed effective spec."""
     history: tuple[Promotion, ...] = ()
@@ -229,23 +261,6 @@ class InventoryEntry(Wire):
         return ObjectRef(group=self.group, version=self.api, kind=self.kind, namespace=self.namespace, name=self.name)
 
 
-class PruneMark(Wire):
-    """An object that the directive no longer renders. A later pass that still finds it so deletes it."""
-
-    group: str = ""
-    api: str
-    kind: str
-    namespace: str = ""
-    name: str
-    sequence: int
-    """The directive it was marked under."""
-
-    @property
-    def ref(self) -> ObjectRef:
-        """Which object this is."""
-        return ObjectRef(group=self.group, version=self.api, kind=self.kind, namespace=self.namespace, name=self.name)
-
-
 class VersionHealth(Wire):
     """How one version does on one cluster. `wanted` is the size it was told to have (low end)."""
 
@@ -286,6 +301,8 @@ class TargetStatus(Wire):
     """The model version that serves, for people."""
     drifted: tuple[str, ...] = ()
     """Objects that differ and are only reported (selfHeal: false)."""
+    orphaned: tuple[str, ...] = ()
+    """Objects of kinds that are never deleted: they are wanted no longer, stay, and are looked after no more."""
     conditions: tuple[Condition, ...] = ()
 
 

@@ -8,6 +8,7 @@ from reconciler.model.facts import LiveObject
 from reconciler.model.objects import RenderedObject, Rendering, Size
 from reconciler.model.plan import Action, Change
 from reconciler.model.state import InventoryEntry
+from reconciler.plan.safety import PROTECTED
 from reconciler.plan.seen import SeenTarget
 
 SERVER_DEFAULT_REPLICAS = 1  # what a Deployment gets that is created without replicas
@@ -23,7 +24,10 @@ DRIFT = frozenset({DELETED, DRIFTED})
 
 
 def compare(wanted: Rendering, seen: SeenTarget) -> tuple[Change, ...]:
-    """Every object's change, `unchanged` included; an inventory entry that is no longer rendered is a DELETE."""
+    """Every object's change, `unchanged` included; an inventory entry that is no longer rendered is a DELETE.
+
+    One of a kind that is never deleted is an ORPHAN.
+    """
     inventory = seen.inventory
     sizes = {size.ref: size for size in wanted.sizes}
     dormant = _dormant(wanted, seen)
@@ -85,7 +89,7 @@ def _size(size: Size, live: LiveObject | None, tier: int) -> tuple[Change, ...]:
 
 def _leftover(entry: InventoryEntry, seen: SeenTarget) -> Change:
     return Change(
-        action=Action.DELETE,
+        action=Action.ORPHAN if entry.kind in PROTECTED else Action.DELETE,
         ref=entry.ref,
         tier=entry.tier,
         before=entry.rendered if entry.ref in seen.live else "",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.errors import Stalled
-from reconciler.model.ids import Version, short
 from reconciler.model.objects import ObjectRef, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Condition, Outcome, Result, condition
 from reconciler.model.state import (
@@ -26,7 +25,7 @@ from reconciler.plan.compare import DRIFT
 from reconciler.plan.decide import Decision
 from reconciler.plan.health import version_health
 from reconciler.plan.safety import REPAIR_WINDOW
-from reconciler.plan.seen import SeenTarget
+from reconciler.plan.seen import SeenTarget, workload_name
 from reconciler.plan.smoke import smokes, with_smoke
 
 
@@ -48,6 +47,7 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
     for result in done.results:
         if result.outcome is Outcome.DONE:
             _carry_out(result, inventory, seen.now)
+    orphaned = _orphaned(seen, done, inventory)
     versions = _news(seen.status.versions, versions_health(seen, wanted))
     status = TargetStatus(
         sequence=seen.directive.sequence if not done.failed else seen.status.sequence,
@@ -57,9 +57,28 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
         smokes=smokes(seen),
         serving=_serving(seen),
         drifted=tuple(str(ref) for ref in decision.drifted),
-        conditions=_conditions(seen, decision, done, versions),
+        orphaned=orphaned,
+        conditions=(*_conditions(seen, decision, done, versions), *_orphans(seen, orphaned)),
     )
     return announced.model_copy(update={"status": status})
+
+
+def _orphaned(seen: SeenTarget, done: ChangeSet, inventory: dict[ObjectRef, InventoryEntry]) -> tuple[str, ...]:
+    """What was let go rather than deleted; an object that is rendered again is ours again."""
+    new = {str(row.change.ref) for row in done.results if row.change.action is Action.ORPHAN}
+    return tuple(sorted((set(seen.status.orphaned) | new) - {str(ref) for ref in inventory}))
+
+
+def _orphans(seen: SeenTarget, orphaned: tuple[str, ...]) -> tuple[Condition, ...]:
+    """The condition that names them, while there are any."""
+    if not orphaned:
+        return ()
+    message = f"wanted no longer, and never deleted by us: {', '.join(orphaned)}"
+    return (
+        condition(
+            seen.status.conditions, type_="Orphaned", status=True, reason="ProtectedKind", message=message, now=seen.now
+        ),
+    )
 
 
 def stalled(seen: SeenTarget, error: Stalled) -> TargetState:
@@ -107,11 +126,6 @@ def _or_same(before: VersionHealth | None, now: VersionHealth) -> VersionHealth:
     return before if now.model_copy(update={"replicas": before.replicas}) == before else now
 
 
-def workload_name(name: str, version: Version) -> str:
-    """What a version's objects are called: `<name>-<first 10 hex>`."""
-    return f"{name}-{short(version)}"
-
-
 def _entry(change: Change) -> InventoryEntry:
     ref = change.ref
     return InventoryEntry(
@@ -127,7 +141,7 @@ def _entry(change: Change) -> InventoryEntry:
 
 def _carry_out(result: Result, inventory: dict[ObjectRef, InventoryEntry], now: datetime) -> None:
     change = result.change
-    if change.action is Action.DELETE:
+    if change.action in (Action.DELETE, Action.ORPHAN):
         inventory.pop(change.ref, None)
     elif change.action in (Action.CREATE, Action.UPDATE):
         entry = inventory[change.ref]
@@ -141,8 +155,9 @@ def _carry_out(result: Result, inventory: dict[ObjectRef, InventoryEntry], now: 
 def _marks(seen: SeenTarget, decision: Decision) -> tuple[PruneMark, ...]:
     """Marks of earlier passes whose objects are still not rendered, and the new ones."""
     deleting = {change.ref for change in decision.plan.changes if change.action is Action.DELETE}
-    deleting |= set(decision.waiting)
-    kept = [mark for ref, mark in seen.marks.items() if ref in deleting]
+    deleting |= set(decision.waiting) | set(decision.unconfirmed)
+    asked = set(decision.unconfirmed)
+    kept = [mark.model_copy(update={"confirm": ref in asked}) for ref, mark in seen.marks.items() if ref in deleting]
     new = [
         PruneMark(
             group=ref.group,
@@ -151,10 +166,18 @@ def _marks(seen: SeenTarget, decision: Decision) -> tuple[PruneMark, ...]:
             namespace=ref.namespace,
             name=ref.name,
             sequence=seen.directive.sequence,
+            uid=_uid(seen, ref),
+            confirm=ref in asked,
         )
         for ref in decision.marked
     ]
     return tuple(sorted((*kept, *new), key=lambda mark: mark.ref))
+
+
+def _uid(seen: SeenTarget, ref: ObjectRef) -> str:
+    """Which object of that name is meant; empty for one that was never seen to exist."""
+    live = seen.live.get(ref)
+    return seen.inventory[ref].uid or (live.uid if live else "")
 
 
 def _state(

@@ -1,8 +1,8 @@
 """Changes become a plan: ordered, safe, and never more than the directive allows.
 
 A deletion needs two passes: the first only marks what is no longer rendered, a later one that still finds the mark
-deletes, no more at once than the budget allows. With `selfHeal: false` drift stays in the plan's report and out of its
-changes.
+deletes, no more at once than the budget allows, and where people are to confirm, only what they confirmed. With
+`selfHeal: false` drift stays in the plan's report and out of its changes.
 """
 
 from collections.abc import Collection
@@ -20,34 +20,41 @@ from reconciler.plan.seen import SeenTarget
 class Decision:
     """The plan to carry out, what is only marked for a later pass, and drift that is only reported.
 
-    `waiting` was marked by an earlier pass and is more than this one may delete.
+    `waiting` was marked by an earlier pass and is more than this one may delete; `unconfirmed` is marked, now or
+    earlier, and waits for people.
     """
 
     plan: Plan
     marked: tuple[ObjectRef, ...]
     waiting: tuple[ObjectRef, ...]
     drifted: tuple[ObjectRef, ...]
+    unconfirmed: tuple[ObjectRef, ...] = ()
 
 
 def decide(seen: SeenTarget, changes: tuple[Change, ...]) -> Decision:
     """The plan for one target; raises Stalled for what is unsafe."""
     safety.check(seen, changes)
     kept: list[Change] = []
-    marked: list[ObjectRef] = []
+    marked = [row.ref for row in changes if row.action is Action.DELETE and row.ref not in seen.marks]
+    asked = [row.ref for row in changes if row.action is Action.DELETE and safety.unconfirmed(seen, row.ref)]
     drifted: list[ObjectRef] = []
     settled = bool(seen.state) and seen.status.sequence == seen.directive.sequence
     missing = {change.ref for change in changes if change.why == DELETED}
     for change in changes:
-        if change.action is Action.DELETE and change.ref not in seen.marks:
-            marked.append(change.ref)
-        elif not seen.directive.self_heal and _is_drift(change, missing, settled=settled):
+        if change.ref in marked or change.ref in asked:
+            continue
+        if not seen.directive.self_heal and _is_drift(change, missing, settled=settled):
             drifted.append(change.ref)
         else:
             kept.append(change)
     changes, waiting = _within_budget(order(tuple(kept)), seen)
     plan = Plan(key=seen.key, revision=seen.directive.revision, changes=changes)
     return Decision(
-        plan=plan, marked=tuple(sorted(marked)), waiting=tuple(sorted(waiting)), drifted=tuple(sorted(set(drifted)))
+        plan=plan,
+        marked=tuple(sorted(marked)),
+        waiting=tuple(sorted(waiting)),
+        drifted=tuple(sorted(set(drifted))),
+        unconfirmed=tuple(sorted(asked)),
     )
 
 

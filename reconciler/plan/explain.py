@@ -19,7 +19,14 @@ _MARKS = {
     PolicyResult.WARN: "!",
     PolicyResult.SKIP: "·",
 }
-_SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.SCALE: "↕", Action.DELETE: "-", Action.UNCHANGED: "="}
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.SCALE: "↕",
+    Action.DELETE: "-",
+    Action.ORPHAN: "o",
+    Action.UNCHANGED: "=",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

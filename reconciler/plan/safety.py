@@ -1,14 +1,21 @@
 """A plan guards itself: what a target pass refuses to do, whoever asks for it.
 
-Each refusal is a `Stalled` with one sentence; nothing of the plan is carried out then.
+Each refusal is a `Stalled` with one sentence; nothing of the plan is carried out then. And what it never does: objects
+whose loss cannot be undone from Git are not deleted, whoever made them; and where people are to confirm deletions, what
+they have not confirmed stays.
 """
 
 from datetime import timedelta
 
 from reconciler.errors import Stalled
+from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change
 from reconciler.plan.seen import SeenTarget
 
+PROTECTED = frozenset({"PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition", "Secret"})
+"""Kinds that hold what Git does not: data, credentials, or everything that lies in them."""
+SIZING = frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget"})
+"""Kinds that come and go with a version's size."""
 FOREIGN_HOME = "OwnedByAnotherHome"
 MAX_REPAIRS = 5  # in a row, before we stop fighting another manager
 REPAIR_WINDOW = timedelta(minutes=10)  # repairs further apart than this are not a fight
@@ -22,11 +29,22 @@ def check(seen: SeenTarget, changes: tuple[Change, ...]) -> None:
             reason=FOREIGN_HOME,
         )
     for change in changes:
-        if change.action is not Action.UNCHANGED:
+        if change.action not in (Action.UNCHANGED, Action.ORPHAN):
             _ours(change, seen)
     for change in changes:
         if change.action is Action.UPDATE:
             _converging(change, seen)
+
+
+def unconfirmed(seen: SeenTarget, ref: ObjectRef) -> bool:
+    """True when a deletion waits for people: they are asked here, and have not confirmed this very mark.
+
+    The autoscaler and the disruption budget of a version that stays are part of its size, which nobody is asked about.
+    """
+    if not seen.directive.confirm or (ref.kind in SIZING and ref.name in seen.workloads):
+        return False
+    mark = seen.marks.get(ref)
+    return mark is None or mark.identity not in {one.identity for one in seen.directive.confirmed}
 
 
 def _ours(change: Change, seen: SeenTarget) -> None:

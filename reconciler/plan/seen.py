@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
-from reconciler.model.ids import TargetKey, Version
+from reconciler.model.ids import TargetKey, Version, short
 from reconciler.model.objects import Kinds, ObjectRef
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, InventoryEntry, PruneMark, TargetState, TargetStatus
@@ -46,6 +46,11 @@ class SeenTarget:
         return {entry.ref: entry for entry in self.status.inventory}
 
     @property
+    def workloads(self) -> frozenset[str]:
+        """What the objects of the versions that the directive names are called."""
+        return frozenset(workload_name(self.key.release.name, entry.version) for entry in self.directive.versions)
+
+    @property
     def marks(self) -> dict[ObjectRef, PruneMark]:
         """Objects that an earlier pass found to be no longer rendered."""
         return {mark.ref: mark for mark in self.status.marks}
@@ -54,3 +59,8 @@ class SeenTarget:
     def owner(self) -> str:
         """The label value that our objects carry."""
         return self.key.release.state_name
+
+
+def workload_name(name: str, version: Version) -> str:
+    """What a version's objects are called: `<name>-<first 10 hex>`."""
+    return f"{name}-{short(version)}"

@@ -39,8 +39,9 @@ def _why(state: ReleaseState, repository: RepositoryState | None) -> Why:
     synced = _condition(repository.status.conditions if repository else (), "Synced")
     if synced and synced.status == "False":
         return Why(live=False, sentence=f"{state.key}: nothing newer is read: {synced.message}; {runs}")
-    if status.gates:
-        return _held(state, status.gates, runs)
+    closed = tuple(gate for gate in status.gates if gate.kind != "Prune")
+    if closed:
+        return _held(state, closed, runs)
     if status.phase in _MOVING and status.message:
         return Why(live=False, sentence=f"{_subject(state)} is on its way: {status.message}")
     ready = _condition(status.conditions, "Ready")
@@ -61,7 +62,8 @@ def _live(state: ReleaseState, ready: Condition) -> Why:
     if vouched and vouched.status == "False":
         return Why(live=True, sentence=f"{said}; but no key that counts vouches for it any more: {vouched.message}")
     orphaned = _condition(state.status.conditions, "Orphaned")
-    return Why(live=True, sentence=f"{said}; but {orphaned.message}" if orphaned else said)
+    buts = [*([orphaned.message] if orphaned else []), *(gate.message for gate in state.status.gates)]
+    return Why(live=True, sentence="; but ".join([said, *buts]))
 
 
 def _runs(status: ReleaseStatus) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.record import ApprovalFact, SignatureFact
-from reconciler.model.trustfile import TrustFile
+from reconciler.model.trustfile import TrustFile, Verb
 from reconciler.trust.people import may, owner
 from reconciler.trust.sshsig import Check, Signature, check, read_signatures
 from reconciler.trust.statement import ApprovalStatement
@@ -30,11 +30,16 @@ class Ballot:
 
 
 def ballot(
-    approve: ApprovalStatement, files: Iterable[tuple[str, bytes]], trust: TrustFile, *, first_seen: FirstSeen
+    approve: ApprovalStatement,
+    files: Iterable[tuple[str, bytes]],
+    trust: TrustFile,
+    *,
+    first_seen: FirstSeen,
+    verb: Verb = "approve",
 ) -> Ballot:
     """The votes in `files` (path, bytes), in the order of the files; the same vote twice is one.
 
-    `approve` is the statement of a yes; a no is the same with `action: reject`.
+    `approve` is the statement of a yes; a no is the same with `action: reject`. `verb` is what a voter must be allowed.
     """
     votes: dict[tuple[str, str], ApprovalFact] = {}
     stale: dict[str, None] = {}
@@ -45,10 +50,10 @@ def ballot(
                 refused.append(f"{path}: it cannot be read: {signature.reason}")
                 continue
             statement = _meant(signature, approve)
-            if statement is None and (name := _voter(signature, approve, trust)):
+            if statement is None and (name := _voter(signature, approve, trust, verb)):
                 stale[name] = None
                 continue
-            found = _vote(signature, statement or approve, trust, first_seen)
+            found = _vote(signature, statement or approve, trust, first_seen, verb)
             if isinstance(found, ApprovalFact):
                 votes.setdefault((found.key, found.use), found)
             else:
@@ -64,20 +69,20 @@ def _meant(signature: Signature, approve: ApprovalStatement) -> ApprovalStatemen
     return None
 
 
-def _voter(signature: Signature, approve: ApprovalStatement, trust: TrustFile) -> str:
+def _voter(signature: Signature, approve: ApprovalStatement, trust: TrustFile, verb: Verb) -> str:
     """The name of somebody who may approve and signed an approval of something else; empty for everybody else."""
     found = owner(trust, signature.key.blob)
     said = check(signature, message=approve.text(), namespace=approve.namespace)
     if found is None or said in (Check.NAMESPACE, Check.PRESENCE):
         return ""
-    return found[0].name if may(trust, found[0], "approve", environment=approve.environment) else ""
+    return found[0].name if may(trust, found[0], verb, environment=approve.environment) else ""
 
 
 def _vote(
-    signature: Signature, statement: ApprovalStatement, trust: TrustFile, first_seen: FirstSeen
+    signature: Signature, statement: ApprovalStatement, trust: TrustFile, first_seen: FirstSeen, verb: Verb
 ) -> ApprovalFact | str:
     at = first_seen(signature.key.fingerprint, statement.action)
-    verdict = judge_block(signature, statement, trust, verb="approve", environment=statement.environment, at=at)
+    verdict = judge_block(signature, statement, trust, verb=verb, environment=statement.environment, at=at)
     if not isinstance(verdict, SignatureFact):
         return verdict
     return ApprovalFact(

@@ -13,7 +13,7 @@ from enum import StrEnum
 from reconciler.model.environment import ApprovalRule, Approvals
 from reconciler.model.plan import shown
 from reconciler.model.record import ApprovalFact
-from reconciler.model.trustfile import TrustFile
+from reconciler.model.trustfile import TrustFile, Verb
 from reconciler.model.wire import format_duration
 from reconciler.trust.ballot import Ballot
 from reconciler.trust.people import may
@@ -90,12 +90,18 @@ class Quorum:
         return self.outcome is Outcome.MET
 
     @property
-    def sentence(self) -> str:
-        """Why it is or is not met, on one line, without a stop at its end."""
+    def votes(self) -> str:
+        """The same without a word of signatures that are of something else."""
         parts = [f"rejected by {_listed(self.rejected)}"] if self.rejected else []
         parts += [row.sentence for row in self.rules]
         if self.expired:
             parts.append(f"{_whose(self.expired)} older than {format_duration(self.expire_after)}")
+        return "; ".join(parts)
+
+    @property
+    def sentence(self) -> str:
+        """Why it is or is not met, on one line, without a stop at its end."""
+        parts = [self.votes]
         if self.stale:
             parts.append(f"{_whose(self.stale)} for an earlier text")
         return "; ".join([*parts, *shown(self.notes)])
@@ -110,11 +116,12 @@ def quorum(
     authors: Collection[str],
     begun: bool,
     now: datetime,
+    verb: Verb = "approve",
 ) -> Quorum:
     """Judges the votes on one closure.
 
     `authors` are the people who signed what is to be approved; `begun` says that it began when they were enough, so
-    that no approval expires on the way.
+    that no approval expires on the way. `verb` is what somebody must be allowed to do to have a vote.
     """
     barred = frozenset(authors) if approvals.separate else frozenset[str]()
     rejected = _people(row for row in found.votes if row.use == "reject")
@@ -126,7 +133,7 @@ def quorum(
     able = [
         person.name
         for person in trust.spec.people
-        if person.name not in barred and may(trust, person, "approve", environment=environment)
+        if person.name not in barred and may(trust, person, verb, environment=environment)
     ]
     notes = [f"{name} signed the release and is not one of its approvers" for name in _people(fresh) if name in barred]
     return Quorum(

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.digest import closure_of, sha256_of, version_of
+from reconciler.digest import closure_of, pruned_of, sha256_of, version_of
 from reconciler.errors import Misused
 from reconciler.model.release import ReleaseSpec
 from reconciler.model.runtime import ResolvedRuntime
+from reconciler.model.state import PruneMark
 
 IMAGE = "registry.example.com/mlserver@sha256:" + "cd" * 32
 DIGEST = "sha256:" + "ab" * 32
@@ -251,3 +252,26 @@ def test_a_closure_that_binds_to_nothing_clear_is_refused(pairs, sentence):
 def test_sha256_is_written_with_its_name():
     """The test vector `abc` of FIPS 180-2."""
     assert sha256_of(b"abc") == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def mark(name="a", **more):
+    return PruneMark(**{"api": "v1", "kind": "Service", "namespace": "fraud", "name": name, "sequence": 3, **more})
+
+
+def test_a_confirmation_is_of_exactly_these_marks_in_any_order():
+    whole = pruned_of({"eu-1": [mark(), mark("b")], "us-1": [mark()]})
+    assert whole == pruned_of({"us-1": [mark()], "eu-1": [mark("b"), mark()]})
+    assert whole == pruned_of({"us-1": [mark(confirm=True)], "eu-1": [mark("b"), mark()]})
+    others = [
+        {"eu-1": [mark(), mark("b")]},
+        {"eu-1": [mark(), mark("b")], "ap-1": [mark()]},
+        {"eu-1": [mark(), mark("b")], "us-1": [mark(sequence=4)]},
+        {"eu-1": [mark(), mark("b")], "us-1": [mark(uid="u")]},
+        {"eu-1": [mark(), mark("b")], "us-1": [mark(kind="Secret")]},
+    ]
+    assert len({whole, *map(pruned_of, others)}) == 1 + len(others)
+
+
+def test_a_confirmation_of_nothing_is_refused():
+    with pytest.raises(Misused, match="would say nothing"):
+        pruned_of({"eu-1": []})

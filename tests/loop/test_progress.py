@@ -8,7 +8,7 @@ from loop_passes import Release
 
 from reconciler.digest import sha256_of
 from reconciler.loop import progress
-from reconciler.loop.progress import caught_up, directives, kept, remembered, restored, situation, specs, wanted
+from reconciler.loop.progress import Manner, caught_up, directives, kept, remembered, restored, situation, specs, wanted
 from reconciler.model.state import Directive, Phase, ReleaseStatus, Role, VersionDirective, canonical, unpack
 from reconciler.rollout.situation import Advance
 
@@ -52,6 +52,10 @@ def answer(**versions):
     )
 
 
+def manner(self_heal=True, **more):
+    return Manner(**{"self_heal": self_heal, "budget": None, "confirm": False, "confirmed": {}, **more})
+
+
 @pytest.mark.parametrize(
     ("before", "heal", "sequence"),
     [
@@ -63,9 +67,7 @@ def answer(**versions):
 )
 def test_sequence(before, heal, sequence):
     status = ReleaseStatus(directives={"eu-1": before} if before else {})
-    after = directives(
-        status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=heal, budget=None
-    )
+    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, manner=manner(heal))
     assert after["eu-1"].sequence == sequence
     assert after["eu-1"].versions == (entry(),)
     assert after["eu-1"].self_heal is heal
@@ -94,9 +96,7 @@ def test_what_a_cluster_was_told_later_than_we_know_is_the_truth(ours, theirs, k
 
 def test_a_cluster_that_is_not_spoken_of_keeps_its_directive():
     status = ReleaseStatus(directives={"us-1": told(3)})
-    after = directives(
-        status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, self_heal=True, budget=None
-    )
+    after = directives(status, answer(**{"eu-1": (entry(),)}), revision="2" * 40, closure=A, manner=manner())
     assert after["us-1"] == told(3)
     assert set(after) == {"eu-1", "us-1"}
 

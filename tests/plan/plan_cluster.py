@@ -105,6 +105,8 @@ class Cluster:
     def carry_out(self, change: Change, objects: Mapping[ObjectRef, RenderedObject]) -> Result:
         if change.ref.kind in self.failing:
             return Result(change=change, outcome=Outcome.FAILED, reason="ApplyFailed", message="no")
+        if change.action is Action.ORPHAN:
+            return Result(change=change, outcome=Outcome.DONE)
         self.writes.append((change.action, str(change.ref)))
         if change.action is Action.DELETE:
             self.live.pop(change.ref, None)
