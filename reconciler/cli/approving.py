@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.loop.snapshot import Snapshot
     from reconciler.model.environment import Approvals, Environment
     from reconciler.model.trustfile import TrustFile, Verb
+    from reconciler.trust.ballot import Ballot
 
 CONFIG_TRUST = "reconciler.trust"
 _WORK_TREE = "0" * 40
@@ -220,17 +221,21 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_oth
 
 def _without_vote(desk: Desk, subject: Subject, block: bytes) -> str:
     """Why the daemon would not count it, or an empty string."""
-    from reconciler.loop.approving import approve_statement
-    from reconciler.trust.ballot import ballot
-
-    approve = approve_statement(subject.key, subject.digest)
-    found = ballot(approve, [("it", block)], desk.trust, first_seen=lambda _key, _use: desk.now, verb=subject.verb)
+    found = _judged(desk, subject, block)
     return "" if found.votes else "; ".join(found.refused).removeprefix("it: ")
 
 
 def _is_vote(desk: Desk, subject: Subject, block: bytes) -> bool:
-    """Whether the block is an earlier yes or no to the same."""
-    return not _without_vote(desk, subject, block)
+    """Whether the block is a yes or no to the same."""
+    return bool(_judged(desk, subject, block).votes)
+
+
+def _judged(desk: Desk, subject: Subject, block: bytes) -> "Ballot":
+    from reconciler.loop.approving import approve_statement
+    from reconciler.trust.ballot import ballot
+
+    approve = approve_statement(subject.key, subject.digest)
+    return ballot(approve, [("it", block)], desk.trust, first_seen=lambda _key, _use: desk.now, verb=subject.verb)
 
 
 def _of(trust: "TrustFile", block: bytes, person: str) -> bool:

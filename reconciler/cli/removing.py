@@ -1,109 +1,226 @@
 """`remove`: end a release, one cluster of it, or a governing document, as a signed change of the work tree.
 
 Nothing is deleted anywhere by this: it takes the file away and writes the signature that lets the daemon do it once it
-is merged and approved. Rule: what is signed is the text as it lies there now, so the removal fits no other one.
+is merged and approved. Rules: what is signed is the text as it was committed, for the daemon knows no other one; a
+signature that would not count is not written, and then nothing is taken away.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.approving import Desk, Key, Subject
+from reconciler.cli.approving import CONFIG_TRUST, Desk, Key, Subject, TrustFileOption
 from reconciler.cli.signing import Repository, chosen_key, read_document, replace_file, repository_name, signer_of
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
 from reconciler.model.ids import ReleaseKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.documents.schema import Loaded
     from reconciler.edges.git.checkout import Checkout
+    from reconciler.model.trustfile import TrustFile
+    from reconciler.model.verification import Verification
     from reconciler.trust.statement import Statement
 
 _REVISIONS = 50  # commits that are looked back for the text of a release that is gone
 
 
 def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The release, or the path of a governing document.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="NAME or ENVIRONMENT/NAME of a release, or a governing document's path."),
+    ],
     env: Annotated[str, typer.Option("--env", metavar="ENV", help="The release's environment.")] = "",
     cluster: Annotated[
         str, typer.Option("--cluster", metavar="C", help="Only on this cluster, which the release selects no more.")
     ] = "",
     key: Key = "",
+    trust: TrustFileOption = "",
     repository: Repository = "",
 ) -> int:
     """End a release, one cluster of it, or a governing document.
 
     Takes the file away and writes a signed removal under removals/; commit both. Nothing is deleted on a cluster before
-    that is merged and has the environment's approvals. With --cluster the file stays.
+    that is merged and has the environment's approvals. With --cluster the file stays: let the release select that
+    cluster no more. A Cluster that ends has nothing deleted on it. To stop serving and keep everything, use
+    `state: retired` in the release instead.
 
-    Example: reconciler remove fraud-detector --env prod
+    Example: reconciler remove prod/fraud-detector
     """
     from reconciler.cli.tree import watched
     from reconciler.edges.git.checkout import Checkout
 
     checkout = Checkout.find(Path())
-    root, whose = watched(checkout), repository_name(checkout, repository)
-    if "/" in name:
+    root = watched(checkout)
+    desk = _Signing(
+        checkout=checkout, root=root, repository=repository_name(checkout, repository), key=chosen_key(checkout, key),
+        trust=trust or checkout.config(CONFIG_TRUST),
+    )  # fmt: skip
+    if is_document_name(name):
         if env or cluster:
             raise Misused(f"{name} is a path, which has no --env and no --cluster")
-        print(_remove_document(checkout, root, name, repository=whose, key=key))
+        print(_remove_document(desk, name))
         return EXIT_DONE
-    if not env:
-        raise Misused("say in which environment the release ends", hint="give --env ENV")
-    print(_remove_release(checkout, root, name, env, cluster, repository=whose, key=key))
+    at, _, bare = name.rpartition("/")
+    if at and env and at != env:
+        raise Misused(f"{name} is not in environment {env}")
+    print(_remove_release(desk, bare, at or env, cluster))
     return EXIT_DONE
 
 
-def _remove_release(
-    checkout: "Checkout", root: Path, name: str, env: str, cluster: str, *, repository: str, key: str
-) -> str:
+def is_document_name(name: str) -> bool:
+    """Whether a NAME is the path of a file, and not a release's."""
+    return name.endswith((".yaml", ".yml"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signing:
+    """The clone and its watched folder, the key to sign with, and the trust file where one is known (else empty)."""
+
+    checkout: "Checkout"
+    root: Path
+    repository: str
+    key: str
+    trust: str
+
+    def sign(self, path: str, statement: "Statement", judged: "Callable[[TrustFile, bytes], Verification]") -> str:
+        """Write the signature file; the fingerprint of the key. Raises Refused where it would not count."""
+        from reconciler.cli.trust import trusted
+        from reconciler.edges.keys import sign as sign_text
+
+        block = sign_text(self.key, statement.text(), statement.namespace).encode("ascii")
+        if self.trust:
+            found = judged(trusted(Path(self.trust).expanduser()), block)
+            if not found.verified:
+                raise Refused(f"nothing was removed: {'; '.join(found.unsigned)}")
+        else:
+            typer.echo(
+                "whether this key may remove it was not looked at: give --trust FILE, or set it once: "
+                f"git config {CONFIG_TRUST} FILE",
+                err=True,
+            )
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, block)
+        return signer_of(block)[0]
+
+    def committed(self, path: str) -> bytes:
+        """The text of a document, which must be the one that was committed last: the daemon knows no other."""
+        from reconciler.cli.tree import at_revision, watched_path
+
+        data = read_document(self.root, path)
+        before = at_revision(self.checkout, "HEAD", watched_path(self.checkout)).contents.get(path)
+        if before != data:
+            what = "was never committed" if before is None else "was changed and not committed"
+            raise Refused(
+                f"{path} {what}, and a removal is of the text that the daemon knows",
+                hint=f"undo the change with: git restore {path}" if before is not None else f"delete it: rm {path}",
+            )
+        return data
+
+
+def _remove_release(desk: _Signing, name: str, env: str, cluster: str) -> str:
     from reconciler.digest import sha256_of
     from reconciler.loop.apart import WHOLE, removal_path
     from reconciler.loop.removing import removal_statement
+    from reconciler.trust.verify import verify
 
-    found = next(_texts(checkout, root, env, name), None)
-    if found is None:
-        raise NotFound(f"there is no release {env}/{name} in {root}, and was none in the last {_REVISIONS} commits")
-    path, data = found
-    statement = removal_statement(_key_of(repository, env, name), cluster or WHOLE, sha256_of(data))
-    written = removal_path(env, name, cluster or WHOLE)
-    fingerprint = _sign(checkout, root / written, statement, key)
-    taken = [written] if cluster else [written, *_take_away(root, path)]
+    env, found, data = _found(desk, name, env)
+    if cluster:
+        _declared(desk, cluster)
+    statement = removal_statement(_key_of(desk.repository, env, name), cluster or WHOLE, sha256_of(data))
+    written, now = removal_path(env, name, cluster or WHOLE), datetime.now(UTC)
+    fingerprint = desk.sign(
+        written,
+        statement,
+        lambda trust, block: verify(statement, block, trust, verb="remove", environment=env, first_seen=now, now=now),
+    )
+    taken = [written] if cluster else [written, *_take_away(desk.root, found)]
     where = f" on {cluster}" if cluster else ""
+    then = f" (it ends there once {found} selects {cluster} no more)" if cluster else ""
     return (
-        f"signed the end of {env}/{name}{where} with {fingerprint}: commit {', '.join(taken)}; "
+        f"signed the end of {env}/{name}{where} with {fingerprint}: commit {', '.join(taken)}{then}; "
         f"who may approve it runs: reconciler approve {written}"
     )
 
 
-def _remove_document(checkout: "Checkout", root: Path, path: str, *, repository: str, key: str) -> str:
+def _found(desk: _Signing, name: str, env: str) -> tuple[str, str, bytes]:
+    """Environment, path and text of the release that is meant; raises NotFound, or Misused where several are.
+
+    One whose file was deleted before is ended by the last text that it had.
+    """
+    from reconciler.loop.apart import WHOLE, removal_path
+    from reconciler.model.release import ModelRelease
+
+    rows = [
+        (loaded.document.environment, path)
+        for path, loaded in _releases(desk.checkout, desk.root)
+        if isinstance(loaded.document, ModelRelease)
+        and loaded.name == name
+        and env in ("", loaded.document.environment)
+    ]
+    if len({at for at, _ in rows}) > 1:
+        named = " or ".join(f"{at}/{name}" for at, _ in sorted(rows))
+        raise Misused(f"{name} is in several environments", hint=f"say {named}")
+    if rows:
+        return (*rows[0], desk.committed(rows[0][1]))
+    if not env:
+        raise NotFound(f"there is no release {name} in {desk.root}", hint="one that is gone needs its environment, too")
+    written = removal_path(env, name, WHOLE)
+    if (desk.root / written).exists():
+        raise NotFound(
+            f"{env}/{name} was removed already: its removal is {written}", hint="commit it, if it is not yet"
+        )
+    last = next(_texts(desk.checkout, desk.root, env, name), None)
+    if last is None:
+        raise NotFound(
+            f"there is no release {env}/{name} in {desk.root}, and was none in the last {_REVISIONS} commits"
+        )
+    return (env, *last)
+
+
+def _declared(desk: _Signing, cluster: str) -> None:
+    """Raise NotFound for a cluster that no document declares."""
+    names = sorted(loaded.name for _, loaded in _releases(desk.checkout, desk.root) if loaded.kind == "Cluster")
+    if cluster not in names:
+        raise NotFound(f"there is no cluster {cluster}", hint=f"there is {', '.join(names)}" if names else "")
+
+
+def _remove_document(desk: _Signing, path: str) -> str:
     from reconciler.digest import sha256_of
     from reconciler.documents.schema import parse
     from reconciler.loop.apart import config_removal_path
     from reconciler.loop.statements import GOVERNING
+    from reconciler.model.hold import Hold
+    from reconciler.model.release import ModelRelease
     from reconciler.trust.statement import ConfigRemovalStatement
+    from reconciler.trust.verify import verify, verify_role
 
-    data = read_document(root, path)
-    kind = parse(path, data).kind
-    if kind not in GOVERNING:
-        raise Refused(f"{path} is a {kind}; only {', '.join(GOVERNING)} end by their path")
-    digest = sha256_of(data).removeprefix("sha256:")
-    written = config_removal_path(path)
-    fingerprint = _sign(
-        checkout, root / written, ConfigRemovalStatement(repository=repository, path=path, sha256=digest), key
-    )
-    return f"signed the end of {kind} {path} with {fingerprint}: commit {', '.join([written, *_take_away(root, path)])}"
+    written, now = config_removal_path(path), datetime.now(UTC)
+    if not (desk.root / path).exists() and (desk.root / written).exists():
+        raise NotFound(f"{path} was removed already: its removal is {written}", hint="commit it, if it is not yet")
+    loaded = parse(path, read_document(desk.root, path))
+    if isinstance(loaded.document, ModelRelease):
+        name = f"{loaded.document.environment}/{loaded.name}"
+        raise Refused(f"{path} is a ModelRelease, which ends by its name", hint=f"run: reconciler remove {name}")
+    if loaded.kind not in GOVERNING:
+        raise Refused(f"{path} is a {loaded.kind}; only {', '.join(GOVERNING)} end by their path")
+    digest = sha256_of(desk.committed(path)).removeprefix("sha256:")
+    statement = ConfigRemovalStatement(repository=desk.repository, path=path, sha256=digest)
 
+    def judged(trust: "TrustFile", block: bytes) -> "Verification":
+        if isinstance(loaded.document, Hold):
+            return verify_role(statement, block, trust, role=loaded.document.spec.released_by, at=now)
+        return verify(statement, block, trust, verb="configure", path=path, first_seen=now, now=now)
 
-def _sign(checkout: "Checkout", file: Path, statement: "Statement", key: str) -> str:
-    """Write the signature file; the fingerprint of the key."""
-    from reconciler.edges.keys import sign as sign_text
-
-    block = sign_text(chosen_key(checkout, key), statement.text(), statement.namespace).encode("ascii")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(file, block)
-    return signer_of(block)[0]
+    fingerprint = desk.sign(written, statement, judged)
+    taken = ", ".join([written, *_take_away(desk.root, path)])
+    return f"signed the end of {loaded.kind} {path} with {fingerprint}: commit {taken}"
 
 
 def _take_away(root: Path, path: str) -> list[str]:

@@ -66,16 +66,83 @@ def test_a_release_whose_file_was_deleted_before_is_ended_by_its_last_text(clone
 def test_of_one_cluster_the_file_stays(clone, world):
     said = clone("remove", "fraud", "--env", "prod", "--cluster", "eu-1", who="dee")
     assert "signed the end of prod/fraud on eu-1" in said.out
+    assert f"it ends there once {FILE} selects eu-1 no more" in said.out
     assert (world.root / FILE).exists()
     assert (world.root / "removals/prod/fraud@eu-1.sig").exists()
     assert clone("approve", "removals/prod/fraud@eu-1.sig", who="cy").code == 0
 
 
-def test_a_removal_that_nobody_may_sign_cannot_be_approved(clone):
-    clone("remove", "fraud", "--env", "prod", who="ada")
-    said = clone("approve", REMOVAL, who="cy")
+@pytest.mark.parametrize("named", [("fraud",), ("prod/fraud",), ("fraud", "--env", "prod")])
+def test_a_release_is_named_as_everywhere(clone, named):
+    assert clone("remove", *named, who="dee").out.startswith("signed the end of prod/fraud with SHA256:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "who", "words"),
+    [
+        (("prod/fraud",), "ada", "whose role platform may not remove in prod"),
+        (("prod/fraud", "--cluster", "eu-1"), "ada", "whose role platform may not remove in prod"),
+        (("clusters/eu-1.yaml",), "cy", "whose role risk may not configure clusters/eu-1.yaml"),
+        (("holds/stop.yaml",), "ada", "who has not the role risk"),
+        (("prod/fraud",), "stranger", "which belongs to nobody in the trust file"),
+    ],
+)
+def test_a_signature_that_would_not_count_takes_nothing_away(clone, world, arguments, who, words):
+    hold = "kind: Hold\nmetadata: {name: stop}\nspec: {selector: {environments: [prod]}, reason: x, releasedBy: risk}\n"
+    world.write("holds/stop.yaml", f"apiVersion: reconciler.dev/v1alpha1\n{hold}")
+    world.checkout.commit("stop", ADA)
+    said = clone("remove", *arguments, who=who)
     assert said.code == 1
-    assert "is no removal of a text of prod/fraud" in said.err
+    assert said.err.startswith("nothing was removed: ")
+    assert words in said.err
+    assert not (world.root / "removals").exists()
+    assert (world.root / FILE).exists()
+
+
+def test_a_hold_is_ended_by_the_role_that_it_names(clone, world):
+    hold = "kind: Hold\nmetadata: {name: stop}\nspec: {selector: {environments: [prod]}, reason: x, releasedBy: risk}\n"
+    world.write("holds/stop.yaml", f"apiVersion: reconciler.dev/v1alpha1\n{hold}")
+    world.checkout.commit("stop", ADA)
+    assert clone("remove", "holds/stop.yaml", who="cy").code == 0
+
+
+def test_without_a_trust_file_it_says_that_nobody_looked_at_the_key(clone, world):
+    world.checkout.set_config("reconciler.trust", "")
+    said = clone("remove", "prod/fraud", who="ada")
+    assert (said.code, "was not looked at: give --trust FILE" in said.err) == (0, True)
+    trust = str(world.trust(ada="platform"))
+    assert clone("approve", REMOVAL, "--trust", trust, who="ada").code == 1, "the daemon would not count it either"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("# edited\n", "was changed and not committed"), (None, "was never committed")],
+)
+def test_a_text_that_the_daemon_does_not_know_is_not_signed(clone, world, change, words):
+    path, name = (FILE, "fraud") if change else ("releases/prod/other.yaml", "other")
+    text = (world.root / FILE).read_text()
+    world.write(path, text + change if change else text.replace("metadata: {name: fraud}", "metadata: {name: other}"))
+    said = clone("remove", f"prod/{name}", who="dee")
+    assert said.code == 1
+    assert words in said.err
+    assert (world.root / path).exists()
+
+
+def test_what_was_removed_already_is_told(clone):
+    clone("remove", "prod/fraud", who="dee")
+    said = clone("remove", "prod/fraud", who="dee")
+    assert (said.code, f"was removed already: its removal is {REMOVAL}" in said.err) == (1, True)
+    clone("remove", "clusters/eu-1.yaml", who="ada")
+    said = clone("remove", "clusters/eu-1.yaml", who="ada")
+    assert (said.code, "was removed already" in said.err) == (1, True)
+
+
+def test_a_name_in_several_environments_has_to_be_told_apart(clone, world):
+    world.write(
+        "releases/dev/fraud.yaml", (world.root / FILE).read_text().replace("environment: prod", "environment: dev")
+    )
+    said = clone("remove", "fraud", who="dee")
+    assert (said.code, "say dev/fraud or prod/fraud" in said.err) == (2, True)
 
 
 def test_a_governing_document_ends_by_its_path(clone, world):
@@ -89,9 +156,10 @@ def test_a_governing_document_ends_by_its_path(clone, world):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("fraud",), 2, "say in which environment the release ends"),
+        (("prod/fraud", "--env", "dev"), 2, "prod/fraud is not in environment dev"),
+        (("prod/fraud", "--cluster", "eu-9"), 1, "there is no cluster eu-9"),
         (("chat", "--env", "prod"), 1, "there is no release prod/chat"),
-        ((FILE,), 1, "is a ModelRelease; only Environment, Cluster"),
+        ((FILE,), 1, "run: reconciler remove prod/fraud"),
         (("clusters/eu-1.yaml", "--env", "prod"), 2, "is a path, which has no --env"),
         (("clusters/none.yaml",), 1, "clusters/none.yaml cannot be read"),
     ],

@@ -38,15 +38,16 @@ NOT_REASONS = {
     # kinds and words of the Kubernetes API
     "AlwaysAllow", "BearerToken", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "ContainerCreating",
     "CustomResourceDefinition", "DeleteOptions", "ExecCredential", "FallbackToLogsOnError", "HorizontalPodAutoscaler",
-    "IfNotPresent", "NamespaceTerminating", "NetworkPolicy", "NoExecute", "NoSchedule", "PersistentVolumeClaim",
+    "IfNotPresent", "NamespaceTerminating", "NetworkPolicy", "NoExecute", "NoSchedule", "PersistentVolume",
+    "PersistentVolumeClaim",
     "PodDisruptionBudget", "PodInitializing", "PodScheduled", "PreferNoSchedule", "ReplicaSet", "RoleBinding",
     "RollingUpdate", "RuntimeDefault", "ScheduleAnyway", "ServiceAccount", "StatefulSet",
     "ComponentStatus", "ExternalName", "LimitRange", "NamesAccepted", "PersistentVolume", "PodMonitor", "PodTemplate",
     "ReferenceGrant", "ReplicationController", "ResourceQuota",
     # names of our own types, as text
     "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
-    "PlanDigest", "PolicyTrace", "ReleaseName", "ReleaseState", "RepositoryName", "RepositoryState", "SshKey",
-    "TargetState", "TrustFile", "TrustText", "TrustedKey",
+    "PlanDigest", "PolicyTrace", "PruneMark", "ReleaseKey", "ReleaseName", "ReleaseState", "RepositoryName",
+    "RepositoryState", "SshKey", "TargetState", "TrustFile", "TrustText", "TrustedKey",
 }  # fmt: skip
 """PascalCase texts in the code that say why nothing."""
 

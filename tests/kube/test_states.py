@@ -7,7 +7,7 @@ import pytest
 from kube_states import RELEASE, REPOSITORY, TARGET
 
 from reconciler.edges.kube.states import States, Stored, Unreadable, decode, encode
-from reconciler.errors import Conflict, NotFound, Stalled
+from reconciler.errors import Conflict, NotFound, ReconcilerError, Stalled
 from reconciler.model.state import TargetState
 
 VALUES = pytest.mark.parametrize("value", [TARGET, RELEASE, REPOSITORY], ids=lambda value: type(value).__name__)
@@ -131,3 +131,18 @@ def test_whoever_asks_for_a_look_changes_nothing_else_and_our_next_write_takes_t
     with pytest.raises(Conflict):  # what was decided before the question is decided again
         states.update(created, TARGET)
     assert states.update(asked, TARGET).asked == ""
+
+
+def test_a_field_that_an_older_definition_lacks_is_refused_and_not_lost(cluster, namespace, monkeypatch):
+    states = States(cluster, TargetState)
+
+    def newer(value, metadata):
+        body = orjson.loads(encode(value, metadata))
+        body["spec"]["directive"]["surprise"] = True
+        return orjson.dumps(body)
+
+    monkeypatch.setattr("reconciler.edges.kube.states.encode", newer)
+    with pytest.raises(ReconcilerError, match="surprise"):
+        states.create(namespace, "older", TARGET)
+    with pytest.raises(NotFound):
+        states.get(namespace, "older")

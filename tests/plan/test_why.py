@@ -25,6 +25,8 @@ READY = Condition(
 )
 UNTRUSTED = Condition(type="ConfigTrusted", status="False", reason="ConfigNotTrusted", message="e.yaml", since=NOW)
 UNVOUCHED = Condition(type="Vouched", status="False", reason="KeyRevoked", message="bo's key", since=NOW)
+ORPHANED = Condition(type="Orphaned", status="True", reason="ClusterRemoved", message="us-1 ended", since=NOW)
+PRUNE = Gate(kind="Prune", open=False, reason="PruneNotConfirmed", message="the deletion of 1 object waits")
 LOG = "us-1: container onnx-server restarts again and again: exit code 1, last log line: no such model"
 BROKEN = Condition(type="BreakGlass", status="True", reason="GlassBroken", message="break-glass w.yaml", since=NOW)
 SICK = READY.model_copy(update={"status": "False", "message": f"1.4.0 is Healthy on 1 of 2 clusters; {LOG}"})
@@ -99,6 +101,14 @@ ROWS = {
     "retired, and its way back waits": (
         {"stable": OLD, "phase": Phase.RETIRED, "conditions": (READY,), "gates": (WINDOW,)},
         False, f"{HELD} {WINDOW.message}; it stays retired", WINDOW.opens_at,
+    ),
+    "live, and a deletion waits for people": (
+        {"stable": OLD, "phase": Phase.PROMOTED, "conditions": (READY,), "gates": (PRUNE,)},
+        True, f"prod/fraud 1.4.0 is live: {READY.message}; but {PRUNE.message}", None,
+    ),
+    "live, on what is left of its clusters": (
+        {"stable": OLD, "phase": Phase.PROMOTED, "conditions": (READY, ORPHANED)},
+        True, f"prod/fraud 1.4.0 is live: {READY.message}; but {ORPHANED.message}", None,
     ),
     "nothing was looked at": ({}, False, "prod/fraud 1.4.0 is not live: it was not looked at yet", None),
 }  # fmt: skip

@@ -105,6 +105,9 @@ def crd_missing(cluster: str, kind: Kind) -> Stalled:
     )
 
 
+_WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+
+
 class States(Generic[State]):
     """The state objects of one kind on one cluster: `States(connection, TargetState)`. Thread-safe.
 
@@ -167,7 +170,8 @@ class States(Generic[State]):
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> dict[str, Any]:
-        query = {**(query or {})} if method in {"GET", "DELETE"} else {"fieldManager": FIELD_MANAGER}
+        # Strict: a definition older than we are refuses a field, and does not drop what then nobody would obey.
+        query = {**(query or {})} if method in {"GET", "DELETE"} else _WRITE
         try:
             _, answer = self._connection.request(method, path, query=query, body=body)
         except Unserved:
