@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.errors import Stalled
+from reconciler.model.ids import Version
 from reconciler.model.objects import ObjectRef, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Condition, Outcome, Result, condition
 from reconciler.model.state import (

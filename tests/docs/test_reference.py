@@ -42,7 +42,7 @@ NOT_REASONS = {
     "PersistentVolumeClaim",
     "PodDisruptionBudget", "PodInitializing", "PodScheduled", "PreferNoSchedule", "ReplicaSet", "RoleBinding",
     "RollingUpdate", "RuntimeDefault", "ScheduleAnyway", "ServiceAccount", "StatefulSet",
-    "ComponentStatus", "ExternalName", "LimitRange", "NamesAccepted", "PersistentVolume", "PodMonitor", "PodTemplate",
+    "ComponentStatus", "ExternalName", "LimitRange", "NamesAccepted", "PodMonitor", "PodTemplate",
     "ReferenceGrant", "ReplicationController", "ResourceQuota",
     # names of our own types, as text
     "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
