@@ -242,11 +242,12 @@ def test_of_every_rendered_object_we_own_what_we_sent_and_nothing_else(name, api
 
 
 ATOMIC = {"selector", "matchLabels", "from", "nodeSelector", "metrics", "ingress", "policyTypes",
-          "podSelector", "args", "secretKeyRef", "tolerations", "labelSelector"}  # fmt: skip
+          "podSelector", "args", "secretKeyRef", "tolerations", "labelSelector", "accessModes"}  # fmt: skip
 KEYS = {
-    "containers": ("name",), "initContainers": ("name",), "env": ("name",), "volumes": ("name",),
+    **dict.fromkeys(("containers", "initContainers", "env", "volumes", "imagePullSecrets"), ("name",)),
     "volumeMounts": ("mountPath",), "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }  # fmt: skip
+WHOLE = {"imagePullSecrets"}  # items that have an owner as a whole
 PORTS = {"containerPort": ("containerPort", "protocol"), "port": ("port", "protocol")}
 
 
@@ -271,5 +272,5 @@ def items(name, values):
     tree = {}
     for each in values:
         words = [part for key in keys for part in (key, f'"{each[key]}"' if isinstance(each[key], str) else each[key])]
-        tree["k:" + spelt.replace("{}", "%s") % tuple(words)] = {".": {}, **fields(each)}
+        tree["k:" + spelt.replace("{}", "%s") % tuple(words)] = {} if name in WHOLE else {".": {}, **fields(each)}
     return tree
