@@ -88,7 +88,7 @@ def test_the_whole_path_empty_prunes_nothing(acme):
 @pytest.mark.slow
 def test_a_hold_removed_without_its_roles_signature_stays_in_force_while_running(acme):
     good = acme.git("rev-parse", "HEAD")
-    (acme.work / HOLD).parent.mkdir()
+    (acme.work / HOLD).parent.mkdir(exist_ok=True)
     (acme.work / HOLD).write_text(HOLD_TEXT)
     merged(acme, "stop")
     held = acme.git("rev-parse", "HEAD")
@@ -175,15 +175,18 @@ def answers(status: int) -> Callable[[Lab], Callable[[], bool]]:
 
 
 def shallow(acme: Lab) -> Callable[[], bool]:
+    acme.stage.kill_daemon()  # it must not see the commit before the clone
     acme.release("1.4.0", auc=0.91)
     acme.origin.rename(acme.folder / "away.git")
     url = (acme.folder / "away.git").as_uri()
     acme.git("clone", "-q", "--bare", "--depth=1", url, str(acme.origin), at=acme.folder)
+    acme.stage.start_daemon()
     return lambda: synced(acme, "Fetch")
 
 
 def partial(acme: Lab) -> Callable[[], bool]:
     """A partial clone: it lacks blobs, and would run a program of its own to fetch them."""
+    acme.stage.kill_daemon()
     (acme.work / "new.yaml").write_text("new: file\n")
     acme.commit("something new")
     acme.git("config", "uploadpack.allowFilter", "true", at=acme.origin)
@@ -191,6 +194,7 @@ def partial(acme: Lab) -> Callable[[], bool]:
     url = (acme.folder / "away.git").as_uri()
     acme.git("clone", "-q", "--bare", "--filter=blob:none", url, str(acme.origin), at=acme.folder)
     acme.git("config", "remote.origin.uploadpack", f"touch {acme.folder}/ran; git-upload-pack", at=acme.origin)
+    acme.stage.start_daemon()
     return lambda: synced(acme, "Fetch")
 
 

@@ -46,11 +46,12 @@ def waits(acme: Lab, reason: str = "ApprovalsMissing", *, version: str = "1.4.0"
     ))  # fmt: skip
 
 
-def held(acme: Lab, reason: str = "ApprovalsMissing") -> None:
-    """After the commit of these votes nothing began; afterwards there are no votes."""
+def held(acme: Lab, says: str, reason: str = "ApprovalsMissing") -> None:
+    """The gate has seen the votes of this commit and says so, and nothing began; afterwards there are no votes."""
     before = model(acme, "prod")
     acme.commit("votes")
     waits(acme, reason)
+    acme.wait(f"it says {says}", lambda: says in acme.reasons())
     assert acme.status().candidate is None
     assert model(acme, "prod") == before
     clear(acme)
@@ -60,27 +61,28 @@ def clear(acme: Lab) -> None:
     acme.git("rm", "-rqf", "approvals")
     acme.commit("no votes")
     waits(acme)
+    acme.wait("no vote is seen", lambda: "0 of 2 approvals" in acme.reasons())
 
 
 @pytest.mark.slow
 def test_one_person_signs_with_two_keys_and_has_one_vote(acme):
     vote(acme, "cy")
     vote(acme, "cy2")
-    held(acme)
+    held(acme, "1 of 2 approvals")
 
 
 @pytest.mark.slow
 def test_one_person_signs_twice_and_has_one_vote(acme):
     vote(acme, "cy")
     vote(acme, "cy", file="dee")
-    held(acme)
+    held(acme, "1 of 2 approvals")
 
 
 @pytest.mark.slow
 def test_the_author_approves_and_is_not_counted(acme):
     vote(acme, "cy")
     vote(acme, "bo")
-    held(acme)
+    held(acme, "bo signed the release and is not one of its approvers")
 
 
 @pytest.mark.slow
@@ -92,6 +94,8 @@ def test_a_forged_author_email_is_no_vote(acme):
     acme.git("commit", "-q", "--author=Dee <dee@acme.example>", "-m", "Approved-by: Dee <dee@acme.example>")
     acme.git("push", "-q", "origin", "HEAD:main")
     waits(acme)
+    acme.wait("one vote is seen", lambda: "1 of 2 approvals" in acme.reasons())
+    assert model(acme, "prod") == "1.3.0"
     clear(acme)
 
 
@@ -103,7 +107,7 @@ def test_a_release_signature_used_as_an_approval_is_refused_by_its_namespace_whi
     (acme.work / "approvals/prod/fraud-detector/dee.sig").write_bytes(signature(acme, said, "dee"))
     acme.commit("a release signature")
     waits(acme)
-    assert "its namespace is reconciler-release-v1@reconciler.dev" in acme.reasons()
+    acme.wait("it is refused", lambda: "its namespace is reconciler-release-v1@reconciler.dev" in acme.reasons())
     clear(acme)
 
 
@@ -118,8 +122,8 @@ def test_a_git_commit_signature_used_as_a_release_or_an_approval_is_refused_by_i
     acme.commit("commit signatures")
     waits(acme)
     acme.wait("staging is held", lambda: acme.status("staging").gates)
-    assert "its namespace is git and reconciler-release-v1" in acme.reasons("staging")
-    assert "its namespace is git and reconciler-approval-v1" in acme.reasons()
+    acme.wait("it is refused", lambda: "its namespace is git and reconciler-release-v1" in acme.reasons("staging"))
+    acme.wait("it is refused", lambda: "its namespace is git and reconciler-approval-v1" in acme.reasons())
     (acme.work / f"{STAGING}.sig").write_bytes(before)
     clear(acme)
 
@@ -131,7 +135,7 @@ def test_one_byte_edited_after_approval_makes_approvals_stale_of_the(acme, path)
     vote(acme, "cy")
     vote(acme, "dee")
     change(acme, path, lambda text: text + "\n", by="bo")
-    held(acme, "ApprovalsStale")
+    held(acme, "the approvals of cy and dee are for an earlier text", "ApprovalsStale")
 
 
 @pytest.mark.slow
