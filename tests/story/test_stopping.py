@@ -51,7 +51,8 @@ def deployments(lab: Lab, cluster: str = "us-1") -> dict[str, tuple[str, int]]:
 
 
 def kinds(lab: Lab) -> list[str]:
-    return [row["kind"] for row in lab.records() if row.get("name") == "fraud-detector"]
+    rows = [row for row in lab.records() if (row.get("environment"), row.get("name")) == ("prod", "fraud-detector")]
+    return [row["kind"] for row in rows]
 
 
 def test_a_release_is_retired_and_comes_back_in_place(stage):
