@@ -6,9 +6,10 @@ another mistake is not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from reconciler.digest import sha256_of
+from reconciler.documents.complete import Completed, complete
 from reconciler.documents.depend import Name, depends_on, unmet
 from reconciler.documents.index import Index, index_of, problems_at, release_place
 from reconciler.documents.load import read
@@ -29,11 +30,16 @@ _NAMED = ("Environment", "Cluster", "ServingRuntime")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The paths of the documents that were found and every problem, in order; `note` says what was not looked at."""
+    """The paths of the documents that were found and every problem, in order; `note` says what was not looked at.
+
+    `concerned` are the releases that a problem in their environment's baseline is about; `completed` the whole ones.
+    """
 
     documents: tuple[str, ...]
     problems: tuple[Problem, ...]
     note: str = ""
+    concerned: Mapping[Problem, frozenset[str]] = field(default_factory=dict)
+    completed: Mapping[str, Completed] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -48,15 +54,21 @@ def check_tree(contents: Mapping[str, bytes]) -> Checked:
     found = [problem for problems in broken.values() for problem in problems]
     found += [problem for one in loaded for problem in problems_at(index, one.path)]
     note = ""
+    completed: dict[str, Completed] = {}
+    concerned: dict[Problem, frozenset[str]] = {}
     if any(_may_be_named(path, contents[path]) for path in broken):
         note = "what releases refer to was not checked: first repair the documents that cannot be read"
     else:
-        found += _references(index, contents)
+        for path, problem in _references(index, contents, completed):
+            found.append(problem)
+            concerned[problem] = concerned.get(problem, frozenset()) | {path}
         found += _dependencies(index, broken)
     found += _trust_files([one for one in loaded if one.kind == "Trust"])
     found += _policies([one for one in loaded if one.kind == "Policy"])
     paths = sorted([*(one.path for one in loaded), *broken])
-    return Checked(documents=tuple(paths), problems=tuple(sorted(set(found))), note=note)
+    return Checked(
+        documents=tuple(paths), problems=tuple(sorted(set(found))), note=note, concerned=concerned, completed=completed
+    )
 
 
 def _load(contents: Mapping[str, bytes]) -> tuple[list[Loaded], dict[str, tuple[Problem, ...]]]:
@@ -82,25 +94,33 @@ def _may_be_named(path: str, data: bytes) -> bool:
     return not isinstance(kind, str) or kind not in KINDS or kind in _NAMED
 
 
-def _references(index: Index, contents: Mapping[str, bytes]) -> Iterator[Problem]:
+def _references(
+    index: Index, contents: Mapping[str, bytes], completed: dict[str, Completed]
+) -> Iterator[tuple[str, Problem]]:
+    """Every problem with the path of the document that it is about; what is complete is put into `completed`."""
     named: dict[str, dict[str, Loaded]] = {kind: {} for kind in _NAMED}
     for one in index.documents.values():
         if one.kind in named:
             named[one.kind][one.name] = one
-    yield from unchained(named["Environment"].values())
-    environments = {name: _unchained(one.as_(Environment)) for name, one in named["Environment"].items()}
+    yield from ((problem.path, problem) for problem in unchained(named["Environment"].values()))
+    environments = {name: _unchained(one) for name, one in named["Environment"].items()}
     clusters = {name: one.as_(Cluster) for name, one in named["Cluster"].items()}
     runtimes = runtimes_of(BUILTIN.values(), named["ServingRuntime"].values())
+
+    def completing(release: Loaded, environment: Loaded | None) -> Completed:
+        completed[release.path] = complete(release, environment)
+        return completed[release.path]
+
     for one in index.documents.values():
         if one.kind != "ModelRelease":
             continue
         try:
             resolve(
                 one, environments, runtimes, clusters,
-                manifest_sha256=sha256_of(contents[one.path]), repository="", renderer=RENDERER,
+                manifest_sha256=sha256_of(contents[one.path]), repository="", renderer=RENDERER, completing=completing,
             )  # fmt: skip
         except Invalid as error:
-            yield from error.problems
+            yield from ((one.path, problem) for problem in error.problems)
 
 
 def _dependencies(index: Index, broken: Iterable[str]) -> Iterator[Problem]:
@@ -115,9 +135,11 @@ def _dependencies(index: Index, broken: Iterable[str]) -> Iterator[Problem]:
             yield from unmet(one, names, lambda name: depends_on(releases[name]) if name in releases else ())
 
 
-def _unchained(environment: Environment) -> Environment:
+def _unchained(one: Loaded) -> Loaded:
     """Without its place in the chain: that was told at the environment, and not at every release once more."""
-    return environment.model_copy(update={"spec": environment.spec.model_copy(update={"after": None})})
+    environment = one.as_(Environment)
+    spec = environment.spec.model_copy(update={"after": None})
+    return replace(one, document=environment.model_copy(update={"spec": spec}))
 
 
 def _trust_files(files: Iterable[Loaded]) -> Iterator[Problem]:

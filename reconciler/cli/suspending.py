@@ -149,7 +149,7 @@ def _place(name: str, root: Path) -> _Place:
         except (NotOurs, Invalid):
             continue
         if isinstance(document, ModelRelease):
-            known.append((document.spec.environment, document.name))
+            known.append((document.environment, document.name))
     if not any(row[1] == bare and environment in ("", row[0]) for row in known):
         names = ", ".join(f"{row[0]}/{row[1]}" for row in sorted(known)[:10])
         raise NotFound(f"there is no release '{name}' in {top}", hint=f"there is {names}" if names else "")

@@ -1,15 +1,16 @@
 """`validate` and `schema`: is what is written right, before anybody signs or merges it. For pre-commit and CI.
 
 Not the checks themselves (`checking`). Rules: paths are shown relative to the current folder, as editors and forges
-want them; a tree without any document is an error, a list of files without one is not.
+want them; a tree without any document is an error, a list of files without one is not; what stands in an environment's
+baseline and makes a named release wrong is told, though the environment was not named.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from xml.sax.saxutils import quoteattr
 
 import typer
@@ -19,6 +20,7 @@ from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, Problem, Refused
 
 if TYPE_CHECKING:
     from reconciler.cli.checking import Checked
+    from reconciler.documents.complete import Completed
 
 
 class ReportFormat(StrEnum):
@@ -36,16 +38,22 @@ def validate(
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", help="The watched folder; else the repository around PATH.")
     ] = None,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="Show each release whole, and the file and line of every value.")
+    ] = False,
 ) -> int:
     """Check documents without a daemon and without a cluster.
 
-    All documents of the tree are read, so that references can be followed; problems of the named ones are told.
+    All documents of the tree are read, so that references can be followed; problems of the named ones are told. A
+    release is checked over the baseline of its environment, wherever in the tree that is.
 
     Example: reconciler validate --format github
     """
     from reconciler.cli.checking import check_tree
     from reconciler.cli.tree import around, watched, work_tree
 
+    if origins and form not in _WITH_ORIGINS:
+        raise Misused(f"--origins goes with --format text or json, not {form.value}")
     named = [_existing(path) for path in paths or []]
     start = root or (_folder(named[0]) if named else Path())
     if not start.is_dir():
@@ -57,7 +65,7 @@ def validate(
     checked = check_tree(files.contents)
     refused = [Problem(path=path, line=1, column=1, field="", message=why) for path, why in files.refused.items()]
     documents = [path for path in checked.documents if _is_chosen(path, chosen)]
-    problems = [problem for problem in (*refused, *checked.problems) if _is_chosen(problem.path, chosen)]
+    problems = [problem for problem in (*refused, *checked.problems) if _is_told(problem, checked, chosen)]
     if not named and not documents and not problems:
         raise Refused(f"there is no document in {where}")
     told = replace(
@@ -65,7 +73,11 @@ def validate(
         documents=tuple(_shown(where, path) for path in documents),
         problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in problems)),
     )
-    _RENDERINGS[form](told)
+    if origins:
+        whole = [checked.completed[path] for path in documents if path in checked.completed]
+        _WITH_ORIGINS[form](told, whole, lambda path: _shown(where, path))
+    else:
+        _RENDERINGS[form](told)
     return EXIT_DONE if told.ok else EXIT_NO
 
 
@@ -97,6 +109,12 @@ def _is_chosen(path: str, chosen: list[str]) -> bool:
     return not chosen or any(one in (".", path) or path.startswith(f"{one}/") for one in chosen)
 
 
+def _is_told(problem: Problem, checked: "Checked", chosen: list[str]) -> bool:
+    """A problem of a named file, or one of a baseline that makes a named release wrong."""
+    about = checked.concerned.get(problem, frozenset())
+    return any(_is_chosen(path, chosen) for path in (problem.path, *about))
+
+
 def _shown(where: Path, path: str) -> str:
     return os.path.relpath(where / path)
 
@@ -110,13 +128,31 @@ def _text(checked: "Checked") -> None:
     print(f"{count}, no problem" if checked.ok else f"{_count(len(checked.problems), 'problem')} in {count}")
 
 
+def _text_with_origins(checked: "Checked", whole: Sequence["Completed"], shown: Callable[[str], str]) -> None:
+    from reconciler.cli.origins import as_yaml
+
+    for one in whole:
+        print(f"{as_yaml(one, shown)}\n")
+    _text(checked)
+
+
+def _json_with_origins(checked: "Checked", whole: Sequence["Completed"], shown: Callable[[str], str]) -> None:
+    from reconciler.cli.origins import as_data
+
+    print_json(_report(checked) | {"releases": [as_data(one, shown) for one in whole]})
+
+
 def _json(checked: "Checked") -> None:
+    print_json(_report(checked))
+
+
+def _report(checked: "Checked") -> dict[str, Any]:
     rows = [
         {"path": row.path, "line": row.line, "column": row.column, "field": row.field, "message": row.message}
         for row in checked.problems
     ]
     notes = [checked.note] if checked.note else []
-    print_json({"ok": checked.ok, "documents": list(checked.documents), "problems": rows, "notes": notes})
+    return {"ok": checked.ok, "documents": list(checked.documents), "problems": rows, "notes": notes}
 
 
 def _github(checked: "Checked") -> None:
@@ -147,6 +183,10 @@ _RENDERINGS: Mapping[ReportFormat, Callable[["Checked"], None]] = {
     ReportFormat.JSON: _json,
     ReportFormat.GITHUB: _github,
     ReportFormat.JUNIT: _junit,
+}
+_WITH_ORIGINS: Mapping[ReportFormat, Callable[["Checked", Sequence["Completed"], Callable[[str], str]], None]] = {
+    ReportFormat.TEXT: _text_with_origins,
+    ReportFormat.JSON: _json_with_origins,
 }
 
 

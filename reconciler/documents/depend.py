@@ -30,7 +30,7 @@ Follow = Callable[[Name], tuple[Name, ...]]
 
 def depends_on(release: ModelRelease) -> tuple[Name, ...]:
     """The releases that it names."""
-    return tuple(named(entry, release) for entry in release.spec.depends_on)
+    return tuple(named(entry, release) for entry in release.depends_on)
 
 
 def named(entry: Dependency, release: ModelRelease) -> Name:
@@ -43,7 +43,7 @@ def unmet(release: Loaded, names: Names, follow: Follow) -> Iterator[Problem]:
     document = release.as_(ModelRelease)
     own = (document.environment, document.name)
     seen: set[Name] = set()
-    for index, entry in enumerate(document.spec.depends_on):
+    for index, entry in enumerate(document.depends_on):
         other = named(entry, document)
         where: FieldPath = ("spec", "dependsOn", index)
         if other == own:

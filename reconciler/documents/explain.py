@@ -4,28 +4,42 @@ Not validation: what is wrong was found by the models. Rules: the library's word
 is told at the mapping that lacks it; a value is repeated only where it cannot be a secret, never out of `env`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.documents.forms import form
-from reconciler.documents.load import MAX_PROBLEMS, Tree
+from reconciler.documents.load import MAX_PROBLEMS, Positions, Tree
 from reconciler.documents.words import FieldPath, field_name, listed, one_line, show, suggestion
 from reconciler.errors import Problem
+from reconciler.model.part import PartOf
 
 _KEY = "[key]"  # how pydantic says that it is about a mapping's key
 
 
+class Placed(Protocol):
+    """A file that was read: its path, and where everything in it stands."""
+
+    @property
+    def path(self) -> str:
+        """The file."""
+
+    @property
+    def positions(self) -> Positions:
+        """Where its fields stand."""
+
+
 def problems_in(error: ValidationError, tree: Tree, model: type[BaseModel]) -> list[Problem]:
     """One problem per error, without those about fields that the loader already complained of."""
-    return [
-        problem
-        for detail in error.errors(include_url=False)[:MAX_PROBLEMS]
-        if not _told(detail, tree)
-        for problem in _problems(detail, tree, model)
-    ]
+    details = error.errors(include_url=False)[:MAX_PROBLEMS]
+    return problems_of((detail for detail in details if not _told(detail, tree)), tree, model)
+
+
+def problems_of(details: Iterable[ErrorDetails], tree: Placed, model: type[BaseModel]) -> list[Problem]:
+    """The problems of these errors, whose paths are of this file."""
+    return [problem for detail in details for problem in _problems(detail, tree, model)]
 
 
 def _told(detail: ErrorDetails, tree: Tree) -> bool:
@@ -40,7 +54,7 @@ def _told(detail: ErrorDetails, tree: Tree) -> bool:
     return path in tree.poisoned
 
 
-def _problems(detail: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Iterator[Problem]:
+def _problems(detail: ErrorDetails, tree: Placed, model: type[BaseModel]) -> Iterator[Problem]:
     path, context = detail["loc"], detail.get("ctx", {})
     for inner, message in context.get("conflicts", ()):
         yield problem_at(tree, (*path, *inner), message)
@@ -62,7 +76,7 @@ def _problems(detail: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Itera
         yield problem_at(tree, path, _sentence(detail, tree))
 
 
-def problem_at(tree: Tree, path: FieldPath, message: str, *, key: bool = False) -> Problem:
+def problem_at(tree: Placed, path: FieldPath, message: str, *, key: bool = False) -> Problem:
     """A problem at the value (or the key) of a field of the tree."""
     line, column = tree.positions.key(path) if key else tree.positions.value(path)
     return Problem(path=tree.path, line=line, column=column, field=field_name(path), message=message)
@@ -79,6 +93,8 @@ def fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
     here: Any = model
     for step in path:
         here = _inside(here, step)
+    if isinstance(here, PartOf):
+        return here.fields
     if not _is_model(here):
         return []
     return [field.alias or name for name, field in here.model_fields.items()]
@@ -87,10 +103,11 @@ def fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
 def _inside(kind: Any, step: str | int) -> Any:
     """The type of the value under one step, without its `| None`; None when there is none that we know."""
     found: Any = None
+    kind = kind.model if isinstance(kind, PartOf) else kind
     if _is_model(kind):
-        found = next(
-            (field.annotation for name, field in kind.model_fields.items() if (field.alias or name) == step), None
-        )
+        field = next((field for name, field in kind.model_fields.items() if (field.alias or name) == step), None)
+        part = next((note for note in field.metadata if isinstance(note, PartOf)), None) if field else None
+        found = part or (field.annotation if field else None)
     elif get_origin(kind) in (tuple, dict):
         found = get_args(kind)[0 if get_origin(kind) is tuple else 1]
     options = [kind for kind in get_args(found) if _is_model(kind) or get_origin(kind) in (tuple, dict)]
@@ -101,7 +118,7 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _sentence(detail: ErrorDetails, tree: Tree) -> str:
+def _sentence(detail: ErrorDetails, tree: Placed) -> str:
     path, context = detail["loc"], detail.get("ctx", {})
     wanted = _WANTED.get(detail["type"])
     if wanted is not None:
@@ -119,14 +136,14 @@ def _sentence(detail: ErrorDetails, tree: Tree) -> str:
     return f"this does not fit: {one_line(detail['msg'])}"
 
 
-def _choice(expected: str, given: Any, path: FieldPath, tree: Tree) -> str:
+def _choice(expected: str, given: Any, path: FieldPath, tree: Placed) -> str:
     choices = expected.split("'")[1::2]
     close = suggestion(given, choices) if isinstance(given, str) and len(choices) > 1 else ""
     sentence = f"this must be {expected}, not {_what(given, path, tree)}"
     return f"{sentence}: {close}" if close else sentence
 
 
-def _what(value: Any, path: FieldPath, tree: Tree) -> str:
+def _what(value: Any, path: FieldPath, tree: Placed) -> str:
     """What stands there, in words: `the number 1.10`, `text 'x'`, `a list`."""
     if isinstance(value, dict):
         return "a mapping"
@@ -142,7 +159,7 @@ def _what(value: Any, path: FieldPath, tree: Tree) -> str:
     return tree.positions.plain[path] if isinstance(value, bool) else f"the number {tree.positions.plain[path]}"
 
 
-def _in_quotes(path: FieldPath, tree: Tree) -> str:
+def _in_quotes(path: FieldPath, tree: Placed) -> str:
     plain = tree.positions.plain.get(path, "null")
     if plain == "null":
         return ""

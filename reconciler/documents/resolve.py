@@ -1,15 +1,17 @@
-"""References become things: a release, with what it names, becomes the effective spec and the clusters it goes to.
+"""References become things: a completed release, with what it names, becomes the effective spec and its clusters.
 
 Not a judgement (whether an image's registry is allowed is a policy's question) and not trust: the caller passes only
-documents that are in force. Rules: everything that does not resolve is told at once, at the field that names it;
-nothing is guessed; an image and an artifact are named by digest, for what a tag means can change after the review.
+documents that are in force. Rules: everything that does not resolve is told at once, at the field that names it, in
+the file that this field is from; nothing is guessed; an image and an artifact are named by digest, for what a tag
+means can change after the review.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.digest import version_of
+from reconciler.documents.complete import Completed, complete
 from reconciler.documents.ignoring import ignored
 from reconciler.documents.objects import further
 from reconciler.documents.pod_patch import PINNED, pod_patch
@@ -41,10 +43,14 @@ Found = Iterator[tuple[FieldPath, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What a release means now: what its targets render, and the clusters it goes to, sorted and never empty."""
+    """What a release means now: what its targets render, and the clusters it goes to, sorted and never empty.
+
+    `completed` knows which file every field of the effective spec is from.
+    """
 
     effective: Effective = field(repr=False)
     clusters: tuple[ClusterName, ...]
+    completed: Completed = field(repr=False)
 
 
 def runtimes_of(builtin: Iterable[ResolvedRuntime], documents: Iterable[Loaded]) -> dict[str, ResolvedRuntime]:
@@ -58,21 +64,26 @@ def runtimes_of(builtin: Iterable[ResolvedRuntime], documents: Iterable[Loaded])
 
 def resolve(
     release: Loaded,
-    environments: Mapping[str, Environment],
+    environments: Mapping[str, Loaded],
     runtimes: Mapping[str, ResolvedRuntime],
     clusters: Mapping[str, Cluster],
     *,
     manifest_sha256: str,
     repository: str,
     renderer: int,
+    completing: Callable[[Loaded, Loaded | None], Completed] = complete,
 ) -> Resolved:
     """The effective spec of a release and its clusters; raises Invalid with every reference that does not resolve.
 
-    `manifest_sha256` is of the manifest's bytes, `renderer` the number that new versions get.
+    `manifest_sha256` is of the manifest's bytes, `renderer` the number that new versions get; `completing` may remember
+    what it did before.
     """
     document = release.as_(ModelRelease)
-    spec = document.spec
-    environment, runtime = environments.get(spec.environment), runtimes.get(spec.serving.runtime)
+    loaded = environments.get(document.environment)
+    environment = loaded.as_(Environment) if loaded else None
+    completed = _completed(release, loaded, environments, completing)
+    spec = completed.spec
+    runtime = runtimes.get(spec.serving.runtime)
     found = [*_names(spec, environments, runtimes), *_artifact(spec)]
     served = with_overrides(runtime, spec) if runtime else None
     found += [*pod_patch(spec, served, environment), *further(spec, document.name), *ignored(spec)]
@@ -83,7 +94,7 @@ def resolve(
         found += [*_served(spec, runtime), *_port(spec, runtime), *_image(spec, runtime)]
     image = spec.serving.image or (runtime.spec.image if runtime else None)
     if found or environment is None or runtime is None or image is None:
-        raise Invalid([_problem(release, path, sentence) for path, sentence in found])
+        raise Invalid([completed.problem(path, sentence) for path, sentence in found])
     runtime = with_overrides(runtime, spec)
     effective = Effective(
         renderer=renderer,
@@ -96,7 +107,27 @@ def resolve(
         spec=spec,
         runtime=runtime,
     )
-    return Resolved(effective=effective, clusters=selected(spec.targets.clusters, environment.spec.clusters, clusters))
+    return Resolved(
+        effective=effective,
+        clusters=selected(spec.targets.clusters, environment.spec.clusters, clusters),
+        completed=completed,
+    )
+
+
+def _completed(
+    release: Loaded,
+    environment: Loaded | None,
+    environments: Mapping[str, object],
+    completing: Callable[[Loaded, Loaded | None], Completed],
+) -> Completed:
+    """The release over its baseline. Without an environment that is what is wrong, and not what it would give."""
+    try:
+        return completing(release, environment)
+    except Invalid:
+        if environment is not None:
+            raise
+    name = release.as_(ModelRelease).environment
+    raise Invalid([release.problem(_ENVIRONMENT, _unknown("environment", name, environments))])
 
 
 def unchained(documents: Iterable[Loaded]) -> Iterator[Problem]:
@@ -134,11 +165,6 @@ def with_overrides(runtime: ResolvedRuntime, spec: ReleaseSpec) -> ResolvedRunti
     if spec.serving.probes is not None:
         content = content.model_copy(update={"probes": spec.serving.probes})
     return runtime.model_copy(update={"spec": content})
-
-
-def _problem(release: Loaded, path: FieldPath, sentence: str) -> Problem:
-    """A field that is not written is spoken of at the one around it."""
-    return release.problem(path, sentence, key=path not in release.positions.values)
 
 
 def _names(spec: ReleaseSpec, environments: Mapping[str, object], runtimes: Mapping[str, object]) -> Found:

@@ -19,6 +19,7 @@ from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import Facts, variables
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
+from reconciler.model.part import overlay
 from reconciler.model.policy import Expectation, PolicyCase, PolicyResult, PolicyTest, PolicyTestSpec, PolicyVerdict
 from reconciler.model.release import Effective, ModelRelease, ReleaseSpec
 from reconciler.model.runtime import Port, Probe, Probes, ResolvedRuntime, RuntimeSpec
@@ -103,13 +104,6 @@ def run(
     return TestReport(results=tuple(results), coverage=tuple(_coverage(policy, results) for policy in known.values()))
 
 
-def overlay(base: Any, over: Any) -> Any:
-    """`over` laid on `base`: maps deep, everything else (lists, null) replaces."""
-    if not isinstance(base, Mapping) or not isinstance(over, Mapping):
-        return over
-    return {**base, **{key: overlay(base[key], value) if key in base else value for key, value in over.items()}}
-
-
 def _question(
     test: PolicyTestSpec, case: PolicyCase, known: Mapping[str, LoadedPolicy], runtimes: Mapping[str, ResolvedRuntime]
 ) -> Question | PolicyVerdict | str:
@@ -128,10 +122,12 @@ def _question(
 
 
 def _facts(test: PolicyTestSpec, case: PolicyCase, runtimes: Mapping[str, ResolvedRuntime]) -> Facts:
-    release = _effective("release", _document(test.release), case.release, runtimes)
+    baseline = _baseline(test, case)
+    base = _document(test.release)
+    release = _effective("release", base, case.release, baseline, runtimes)
     running = None
     if case.running is not None:
-        running = _effective("running", _document(test.release), case.running, runtimes)
+        running = _effective("running", base, case.running, baseline, runtimes)
     cluster = {"connection": {"inCluster": True}}
     labels = dict(release.spec.targets.clusters.match_labels)
     environment = _environment(test, case, release.spec)
@@ -146,6 +142,12 @@ def _facts(test: PolicyTestSpec, case: PolicyCase, runtimes: Mapping[str, Resolv
     )
 
 
+def _baseline(test: PolicyTestSpec, case: PolicyCase) -> Mapping[str, Any]:
+    """The `defaults` of the case's environment: they lie under the releases here, too."""
+    found = overlay(test.environment, case.environment).get("defaults", {})
+    return found if isinstance(found, Mapping) else {}  # anything else is told when the environment is made
+
+
 def _upstream(
     test: PolicyTestSpec, case: PolicyCase, environment: Environment, runtimes: Mapping[str, ResolvedRuntime]
 ) -> Upstream | None:
@@ -158,7 +160,7 @@ def _upstream(
         return Upstream(environment=before, soak=soak)
     stable = None
     if made.release is not None:
-        stable = _effective("upstream", _document(test.release), made.release, runtimes)
+        stable = _effective("upstream", _document(test.release), made.release, {}, runtimes)
     return Upstream(
         environment=before, soak=soak, stable=stable, served=made.served, since=made.since, until=made.until
     )
@@ -172,15 +174,19 @@ def _document(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _effective(
-    what: str, base: Mapping[str, Any], over: Mapping[str, Any], runtimes: Mapping[str, ResolvedRuntime]
+    what: str,
+    base: Mapping[str, Any],
+    over: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    runtimes: Mapping[str, ResolvedRuntime],
 ) -> Effective:
     data = overlay(base, _document(over) if "kind" in over or "metadata" in over else {"spec": dict(over)})
-    data = {"apiVersion": "reconciler.dev/v1alpha1", "kind": "ModelRelease", **data}
+    data = without_nulls({"apiVersion": "reconciler.dev/v1alpha1", "kind": "ModelRelease", **data})
     try:
         release = ModelRelease.from_data(data)
+        spec = ReleaseSpec.from_data(overlay(baseline, release.spec.data))
     except (ValidationError, TypeError) as error:
         raise NotACase(f"its {what} is not a valid release: {_problems(error)}") from error
-    spec = release.spec
     runtime = runtimes.get(spec.serving.runtime) or sample_runtime(spec.serving.runtime)
     image = spec.serving.image or runtime.spec.image
     if image is None:
@@ -216,6 +222,13 @@ def _environment(test: PolicyTestSpec, case: PolicyCase, spec: ReleaseSpec) -> E
         return Environment.from_data(_wrapped("Environment", spec.environment, data, {}))
     except (ValidationError, TypeError) as error:
         raise NotACase(f"its environment is not valid: {_problems(error)}") from error
+
+
+def without_nulls(data: Any) -> Any:
+    """The data without the fields that a case sets to null: that is how it takes away what its test's base has."""
+    if isinstance(data, Mapping):
+        return {name: without_nulls(value) for name, value in data.items() if value is not None}
+    return data
 
 
 def _wrapped(kind: str, name: str, spec: Any, labels: Mapping[str, str]) -> dict[str, Any]:

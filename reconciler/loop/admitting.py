@@ -106,7 +106,7 @@ def _dependencies(facts: ReleaseFacts, standing: Standing, around: Around) -> It
         return
     if any(gate.kind == "Reference" and not gate.open for gate in standing.gates):
         return  # what leads nowhere is told there, once
-    for index, entry in enumerate(file.document.spec.depends_on):
+    for index, entry in enumerate(file.document.depends_on):
         other = key_of(facts.snapshot, named(entry, file.document))
         place = "{}:{}:{}".format(file.path, *file.loaded.positions.value(("spec", "dependsOn", index)))
         theirs = facts.snapshot.releases.get(other)

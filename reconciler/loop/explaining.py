@@ -4,7 +4,7 @@ It reads what a pass reads and asks what a pass asks, and writes nothing. From f
 nothing of signatures, of the commit and of the environment before this one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -100,11 +100,11 @@ def from_files(
     release = next((one for one in known if one.path == path and one.kind == "ModelRelease"), None)
     if release is None:
         raise NotFound(f"{path} is no ModelRelease")
-    environments = {one.name: one.as_(Environment) for one in known if one.kind == "Environment"}
+    environments = {one.name: one for one in known if one.kind == "Environment"}
     asked_for = _resolved(release, contents, known, environments)
     runs = _resolved(*running, known, environments).effective if running else None
     spec = asked_for.effective.spec
-    environment = environments[spec.environment]
+    environment = environments[spec.environment].as_(Environment)
     clusters = {one.name: one.as_(Cluster) for one in known if one.kind == "Cluster"}
     what = operation(runs, asked_for.effective, rollback=False)
     facts = Facts(
@@ -143,7 +143,7 @@ def _key(name: str, environment: str) -> ReleaseKey:
 
 
 def _resolved(
-    release: Loaded, contents: bytes, known: Sequence[Loaded], environments: dict[str, Environment]
+    release: Loaded, contents: bytes, known: Sequence[Loaded], environments: Mapping[str, Loaded]
 ) -> Resolved:
     return resolve(
         release,

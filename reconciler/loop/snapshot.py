@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.digest import sha256_of
+from reconciler.documents.complete import Completion
 from reconciler.documents.depend import depends_on
 from reconciler.documents.index import misplaced
 from reconciler.documents.schema import Loaded, NotOurs, is_document_path, parse
@@ -22,7 +23,7 @@ from reconciler.loop.statements import GOVERNING, SIGNATURE_SUFFIX, TRUST
 from reconciler.model.environment import Environment
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.plan import shown, shown_files
-from reconciler.model.release import ModelRelease
+from reconciler.model.release import ModelRelease, runtime_in
 from reconciler.model.state import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.model.wire import DNS_LABEL
@@ -33,7 +34,10 @@ _LABEL = re.compile(DNS_LABEL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
-    """One release's file. `loaded` is None when it does not parse: then `problem` says why, with its place."""
+    """One release's file. `loaded` is None when it does not parse: then `problem` says why, with its place.
+
+    `completion` remembers what it was completed to with its environment, for as long as neither changes.
+    """
 
     key: ReleaseKey
     path: str
@@ -43,6 +47,7 @@ class ReleaseFile:
     problem: str
     signature: bytes = field(repr=False)
     signature_blob: BlobId | None
+    completion: Completion = field(default_factory=Completion, repr=False, compare=False)
 
     @property
     def document(self) -> ModelRelease | None:
@@ -244,7 +249,7 @@ class Index:
         paths = sorted(self._paths_of.get(key, ()))
         previous = self._releases.get(key)
         if previous and previous.document:
-            self._by_runtime.get(previous.document.spec.serving.runtime, set()).discard(key)
+            self._by_runtime.get(previous.document.runtime, set()).discard(key)
             self._depend(key, previous.document, there=False)
         if not paths:
             self._paths_of.pop(key, None)
@@ -259,7 +264,7 @@ class Index:
         entry = self._file(key, self._known[paths[0]])
         self._by_environment.setdefault(key.environment, set()).add(key)
         if entry.document:
-            self._by_runtime.setdefault(entry.document.spec.serving.runtime, set()).add(key)
+            self._by_runtime.setdefault(entry.document.runtime, set()).add(key)
             self._depend(key, entry.document, there=True)
         self._releases = self._releases.changed({key: entry})
 
@@ -339,10 +344,17 @@ class Index:
                 for environment in (name, *self._after(name)):
                     affected |= self._by_environment.get(environment, set())
             elif kind == "ServingRuntime":
-                affected |= self._by_runtime.get(name, set())
+                affected |= self._by_runtime.get(name, set()) | self._by_baseline(name)
             else:
                 affected |= set(self._releases)
         return affected
+
+    def _by_baseline(self, runtime: str) -> set[ReleaseKey]:
+        """The releases that leave their runtime to an environment whose baseline names this one."""
+        left = self._by_runtime.get("", set())
+        environments = (row for row in self._governed.values() if row.kind == "Environment" and left)
+        named = [row.name for row in environments if runtime_in(row.loaded.as_(Environment).spec.defaults) == runtime]
+        return {key for key in left if key.environment in named}
 
     def _after(self, name: str) -> Iterator[str]:
         """The environments that come directly after one: their releases are judged by what it has."""

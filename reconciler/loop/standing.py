@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.digest import closure_of, sha256_of
+from reconciler.documents.complete import Completed, runtime_of
 from reconciler.documents.depend import Name, depends_on, unmet
 from reconciler.documents.resolve import Resolved, resolve, runtimes_of
+from reconciler.documents.schema import Loaded
 from reconciler.errors import Invalid, Problem
 from reconciler.judge.gates import invalid_gate, signature_gate
 from reconciler.judge.question import Asked, LoadedPolicy, ask, misnamed, own_policy
@@ -156,17 +158,24 @@ def runtimes(snapshot: Snapshot) -> list[Governed]:
 
 
 def _resolve(file: ReleaseFile, snapshot: Snapshot) -> Resolved:
-    environments = {name: row.loaded.as_(Environment) for name, row in snapshot.documents("Environment").items()}
+    environments = snapshot.documents("Environment")
     clusters = {name: row.loaded.as_(Cluster) for name, row in snapshot.documents("Cluster").items()}
     assert file.loaded is not None  # noqa: S101  # the caller saw the document
+    governed = environments.get(file.key.environment)
+    blob = governed.blob if governed else ""
+
+    def completing(release: Loaded, environment: Loaded | None) -> Completed:
+        return file.completion.complete(release, environment, blob)
+
     return resolve(
         file.loaded,
-        environments,
+        {name: row.loaded for name, row in environments.items()},
         runtimes_of(BUILTIN.values(), [row.loaded for row in runtimes(snapshot)]),
         clusters,
         manifest_sha256=file.sha256,
         repository=snapshot.repository,
         renderer=RENDERER,
+        completing=completing,
     )
 
 
@@ -174,7 +183,7 @@ def _unmet(file: ReleaseFile, snapshot: Snapshot) -> Iterator[Problem]:
     """What is wrong with what it depends on."""
     assert file.loaded is not None  # noqa: S101  # the caller saw the document
     document = file.document
-    if document is None or not document.spec.depends_on:
+    if document is None or not document.depends_on:
         return
 
     def follow(name: Name) -> tuple[Name, ...]:
@@ -222,7 +231,8 @@ def _governing(file: ReleaseFile, snapshot: Snapshot) -> tuple[tuple[str, ...], 
     """Notes on documents whose accepted text stays in force, and closed gates for those that never were."""
     document = file.document
     assert document is not None  # noqa: S101  # the caller saw the document
-    named = [("Environment", document.spec.environment), ("ServingRuntime", document.spec.serving.runtime)]
+    runtime = runtime_of(document, _environment(file.key, snapshot))
+    named = [("Environment", str(document.environment)), ("ServingRuntime", runtime)]
     clusters = [identity for identity in snapshot.governed if identity[0] == "Cluster"]
     policies = [identity for identity in snapshot.governed if identity[0] in ("Policy", "Waiver", "Trust")]
     notes = [

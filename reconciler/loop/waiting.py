@@ -85,12 +85,10 @@ def _on_hold(standing: Standing, snapshot: Snapshot, now: datetime) -> Waiting:
 
 
 def _scheduled(standing: Standing, now: datetime) -> Waiting:
-    file = standing.file
-    if file is None or file.document is None or file.loaded is None:
+    if standing.resolved is None:
         return Waiting()
-    schedule = file.document.spec.schedule
-    place = "{}:{}:{}".format(file.path, *file.loaded.positions.value(("spec", "schedule", "notBefore")))
-    gate = schedule_gate(schedule, now, place=place)
+    completed = standing.resolved.completed
+    gate = schedule_gate(completed.spec.schedule, now, place=completed.place(("spec", "schedule", "notBefore")))
     return Waiting(gates=(gate,), look_at=gate.opens_at) if gate else Waiting()
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints, model_validator
 
 from reconciler.model.document import Document, Selector
+from reconciler.model.part import Part, PartOf
+from reconciler.model.release import MERGEABLE, ReleaseSpec
 from reconciler.model.windows import Windows
 from reconciler.model.wire import DnsLabel, Duration, Field, Wire
 
@@ -104,6 +106,11 @@ class EnvironmentSpec(Wire):
     self_heal: bool = True
     """False: drift is reported and left."""
     policies: PolicyChoice = PolicyChoice()
+    defaults: Annotated[Part[ReleaseSpec], PartOf(model=ReleaseSpec, mergeable=MERGEABLE, under=True)] = Field(
+        default_factory=Part
+    )
+    """The baseline under every release here: a part of a release's `spec`. Maps merge deep; what a release writes
+    otherwise replaces it. Nothing of `environment`, `model` and `evidence`, which say what one release is."""
 
 
 class Environment(Document):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 from reconciler.model.document import Document, Metadata, Selector
 from reconciler.model.ids import EnvironmentName, Version
 from reconciler.model.objects import config_named
+from reconciler.model.part import Part, PartOf
 from reconciler.model.runtime import Argument, HttpPath, ImageRef, PortNumber, Probes, ResolvedRuntime
 from reconciler.model.windows import Schedule
 from reconciler.model.wire import (
@@ -385,6 +386,10 @@ class ReleaseSpec(Wire):
     links: Links = Links()
 
 
+MERGEABLE = frozenset({"serving", "targets", "rollout", "schedule", "links"})
+"""What an environment may have a baseline for; every other field says what one release is, and stands in its file."""
+
+
 class ReleaseMetadata(Metadata):
     """A release's name has at most 40 characters: a version's digest is added to it."""
 
@@ -392,16 +397,36 @@ class ReleaseMetadata(Metadata):
 
 
 class ModelRelease(Document):
-    """One model in one environment."""
+    """One model in one environment.
+
+    `spec` is what the release's file says; what it leaves out comes from its environment's `spec.defaults`.
+    """
 
     kind: Literal["ModelRelease"]
     metadata: ReleaseMetadata
-    spec: ReleaseSpec
+    spec: Annotated[Part[ReleaseSpec], PartOf(model=ReleaseSpec, mergeable=MERGEABLE)]
 
     @property
     def environment(self) -> EnvironmentName:
         """The signed environment."""
-        return EnvironmentName(self.spec.environment)
+        return EnvironmentName(self.spec.data["environment"])
+
+    @property
+    def depends_on(self) -> tuple[Dependency, ...]:
+        """The releases that must run before a change of this one; it has no baseline."""
+        if self.spec.whole is not None:
+            return self.spec.whole.depends_on
+        return tuple(Dependency.from_data(entry) for entry in self.spec.data.get("dependsOn", ()))
+
+    @property
+    def runtime(self) -> str:
+        """The runtime that it names itself; empty when it leaves that to its environment."""
+        return runtime_in(self.spec)
+
+
+def runtime_in(part: Part[ReleaseSpec]) -> str:
+    """The runtime that a part of a spec names; empty when it names none."""
+    return str(part.data.get("serving", {}).get("runtime", ""))
 
 
 class Effective(Wire):

@@ -10,7 +10,6 @@ from reconciler.documents.resolve import resolve, runtimes_of, unchained
 from reconciler.documents.schema import parse
 from reconciler.errors import Invalid
 from reconciler.model.cluster import Cluster
-from reconciler.model.environment import Environment
 from reconciler.model.release import Effective
 from reconciler.model.runtime import Port, ResolvedRuntime
 
@@ -33,7 +32,7 @@ CLUSTERS = {
     "eu-1": cluster("eu-1", region="eu", tier="prod"),
     "dev-1": cluster("dev-1", region="eu", tier="dev"),
 }
-PROD = parse("environments/prod.yaml", ENVIRONMENT.encode()).as_(Environment)
+PROD = parse("environments/prod.yaml", ENVIRONMENT.encode())
 MLSERVER = parse("runtimes/mlserver.yaml", RUNTIME.encode())
 GENERIC = ResolvedRuntime.from_data(
     {
@@ -219,7 +218,7 @@ def test_a_repository_without_clusters():
 
 
 def test_an_environment_that_comes_after_one_that_is_not_there():
-    last = parse("environments/prod.yaml", (ENVIRONMENT + "  after: stagging\n").encode()).as_(Environment)
+    last = parse("environments/prod.yaml", (ENVIRONMENT + "  after: stagging\n").encode())
     assert told(environment=last) == [
         "7:16: spec.environment: 'prod' comes after 'stagging': there is no environment 'stagging': there is 'prod'"
     ]
@@ -248,7 +247,7 @@ def test_a_promotion_chain_of(row):
 
 
 def test_an_environment_that_selects_nothing_selects_nothing():
-    empty = parse("e.yaml", changed(ENVIRONMENT, "{matchLabels: {tier: prod}}", "{}")).as_(Environment)
+    empty = parse("e.yaml", changed(ENVIRONMENT, "{matchLabels: {tier: prod}}", "{}"))
     assert told(environment=empty) == [
         "38:15: spec.targets.clusters: no cluster of the environment 'prod' has the labels tier=prod: it has no clusters itself"
     ]

@@ -225,7 +225,6 @@ def test_everything_wrong_with_a_file_is_told_at_once_and_in_order():
     text = RELEASE.replace("environment: prod", "environment: NO").replace("port: 9000", "prot: 0755")
     text = text.replace("value: info", "value: ghp_" + "a1B2" * 8).replace("targets:", "target:")
     assert told(text.encode()) == [
-        "6:1: spec.targets: this field is missing: add it under 'spec'",
         "7:16: spec.environment: 'NO' is false to some tools and text to others: write false, or put it in quotes: \"NO\"",
         (
             "20:11: spec.serving.prot: some tools read a leading zero as octal: write the number without it, "
@@ -605,7 +604,7 @@ EVIDENCE = """
 def test_evidence_and_links_are_read():
     text = changed(RELEASE, "  evidence:\n", f"  evidence:{EVIDENCE}").decode()
     text += "  links: {owner: team-risk, runbook: 'https://runbooks.example.com/fraud', incident: pagerduty/fraud}\n"
-    spec = parse(PATH, text.encode()).document.spec
+    spec = parse(PATH, text.encode()).document.spec.whole
     assert (spec.evidence.card, spec.evidence.license, spec.evidence.risk) == ("docs/fraud.md", "Apache-2.0", "high")
     assert (spec.evidence.training_run.commit, spec.evidence.training_run.dataset.digest) == ("4711000", DIGEST)
     assert (spec.links.owner, spec.links.incident) == ("team-risk", "pagerduty/fraud")
@@ -632,7 +631,7 @@ def test_evidence_that_cannot_be_read(old, new, sentence):
 def test_a_startup_budget_has_bounds(budget, wrong):
     text = changed(RELEASE, "    disruption:", f"    startup: {{budget: {budget}}}\n    disruption:")
     if not wrong:
-        assert parse(PATH, text).document.spec.serving.startup.budget
+        assert parse(PATH, text).document.spec.whole.serving.startup.budget
         return
     with pytest.raises(Invalid, match=f"a startup budget of {wrong} is not between 30s and 2h"):
         parse(PATH, text)

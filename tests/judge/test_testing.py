@@ -8,7 +8,8 @@ from policy_samples import API, RUNTIME, SPEC, policy
 
 from reconciler.documents.schema import parse
 from reconciler.judge.report import RENDERINGS
-from reconciler.judge.testing import overlay, run
+from reconciler.judge.testing import run
+from reconciler.model.part import overlay
 
 BASE = {**SPEC, "serving": {**SPEC["serving"], "env": []}}
 

@@ -313,7 +313,7 @@ def test_a_read_that_fails_is_made_up_for_by_the_next_publication():
         world.publish()
     world.repo.blobs[blob] = data
     found = world.publish()
-    assert found.releases[FRAUD].document.spec.model.version == "1.4.0"
+    assert found.releases[FRAUD].document.spec.data["model"]["version"] == "1.4.0"
     assert {FRAUD, CHAT} <= world.last.affected
 
 

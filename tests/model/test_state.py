@@ -12,7 +12,6 @@ from reconciler.documents.resolve import resolve, runtimes_of
 from reconciler.documents.schema import parse
 from reconciler.errors import Misused
 from reconciler.model.cluster import Cluster
-from reconciler.model.environment import Environment
 from reconciler.model.plan import Condition, Gate, condition
 from reconciler.model.record import OutboxEntry, Record, SignatureFact
 from reconciler.model.state import (
@@ -55,7 +54,7 @@ def effective(name):
     clusters = {name: document(f"clusters/{name}.yaml").as_(Cluster) for name in ("eu-1", "us-1")}
     return resolve(
         document(path),
-        {"prod": document("environments/prod.yaml").as_(Environment)},
+        {"prod": document("environments/prod.yaml")},
         runtimes_of((), [document("runtimes/onnx-http.yaml")]),
         clusters,
         manifest_sha256=A,

@@ -13,7 +13,6 @@ from reconciler.digest import sha256_of
 from reconciler.documents.resolve import resolve, runtimes_of
 from reconciler.documents.schema import Loaded, parse
 from reconciler.model.cluster import Cluster as ClusterDocument
-from reconciler.model.environment import Environment
 from reconciler.model.facts import LiveObject
 from reconciler.model.ids import TargetKey, Version
 from reconciler.model.objects import ObjectRef, RenderedObject, Rendering
@@ -52,7 +51,7 @@ def effective(model_version: str, **changes: Any) -> Effective:
     release = sample(
         "releases/prod/fraud-detector.yaml", model=("version: 1.3.0", f"version: {model_version}"), **changes
     )
-    environment = sample("environments/prod.yaml").as_(Environment)
+    environment = sample("environments/prod.yaml")
     cluster = sample("clusters/eu-1.yaml").as_(ClusterDocument)
     return resolve(
         release,

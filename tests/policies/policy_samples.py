@@ -10,9 +10,9 @@ import orjson
 from reconciler.digest import version_of
 from reconciler.documents.schema import Loaded, parse
 from reconciler.judge.question import LoadedPolicy, Question, own_policy, question, shipped_policy
-from reconciler.judge.testing import overlay
 from reconciler.judge.variables import Facts, variables
 from reconciler.model.environment import Environment
+from reconciler.model.part import overlay
 from reconciler.model.release import Effective, ReleaseSpec
 from reconciler.model.runtime import Port, Probe, Probes, ResolvedRuntime, RuntimeSpec
 
