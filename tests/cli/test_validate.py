@@ -5,6 +5,7 @@ import shutil
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 from cli_world import CLUSTER, DOCUMENTS, ENVIRONMENT, POLICY, RELEASE
 
 from reconciler.loop.bundle import bundled
@@ -194,3 +195,105 @@ def test_an_escape_hatch_that_goes_too_far_is_told_at_its_line(reconciler, tmp_p
             f"fraud-detector.yaml:{line + at}:" in row and f"{field}: " in row and sentence in row
             for row in said.splitlines()
         ), said
+
+
+# --- baselines
+
+WITH_DEFAULTS = (
+    ENVIRONMENT
+    + """\
+  defaults:
+    serving:
+      replicas: {min: 2, max: 2}
+      env: [{name: LOG_LEVEL, value: "on"}]
+    targets: {namespace: fraud, clusters: {matchLabels: {tier: prod}}}
+"""
+)
+LEAN = RELEASE.replace("    replicas: {min: 2, max: 2}\n", "    args: []\n").partition("  targets:")[0]
+
+
+@pytest.fixture
+def lean(world):
+    """A release that leaves its replicas and targets to its environment."""
+    world.write("environments/prod.yaml", WITH_DEFAULTS)
+    world.write(RELEASE_FILE, LEAN)
+    return world
+
+
+def test_a_release_that_its_environment_completes_is_valid_wherever_one_asks(reconciler, lean):
+    assert reconciler("validate", at=lean.root).code == 0
+    assert reconciler("validate", RELEASE_FILE, at=lean.root).out == "1 document, no problem\n"
+    assert reconciler("validate", "fraud.yaml", at=lean.root / "releases/prod").code == 0
+
+
+def test_what_neither_file_says_is_told_with_both_places(reconciler, lean):
+    lean.write("environments/prod.yaml", ENVIRONMENT)
+    lines = reconciler("validate", RELEASE_FILE, at=lean.root).out.splitlines()
+    assert [line.partition(": this")[0] for line in lines[:-1]] == [
+        f"{RELEASE_FILE}:4:1: spec.targets", f"{RELEASE_FILE}:12:3: spec.serving.replicas",
+    ]  # fmt: skip
+    assert all("in environments/prod.yaml" in line for line in lines[:-1])
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "junit"])
+def test_what_is_wrong_in_a_baseline_is_told_to_who_asks_about_a_release_or_about_the_environment(
+    reconciler, lean, form
+):
+    lean.write("environments/prod.yaml", WITH_DEFAULTS.replace("namespace: fraud", "namespace: kube-system"))
+    for named in ("releases", "environments"):
+        said = reconciler("validate", named, "--format", form, at=lean.root)
+        assert said.code == 1
+        assert "kube-system" in said.out
+        assert "environments/prod.yaml" in said.out
+    assert reconciler("validate", "clusters", "--format", form, at=lean.root).code == 0
+
+
+def test_one_mistake_in_a_baseline_is_told_once_for_all_its_releases(reconciler, lean):
+    lean.write("environments/prod.yaml", WITH_DEFAULTS.replace("namespace: fraud", "namespace: kube-system"))
+    lean.write("releases/prod/other.yaml", LEAN.replace("metadata: {name: fraud}", "metadata: {name: other}"))
+    assert reconciler("validate", at=lean.root).out.splitlines()[-1] == "1 problem in 5 documents"
+
+
+def test_an_unknown_field_of_a_baseline_is_told_with_its_place(reconciler, lean):
+    lean.write("environments/prod.yaml", WITH_DEFAULTS.replace("replicas:", "replcas:"))
+    said = reconciler("validate", at=lean.root)
+    assert "environments/prod.yaml:10:7: spec.defaults.serving.replcas: unknown field: did you mean" in said.out
+
+
+def test_origins_show_a_release_whole_and_where_every_value_is_from(reconciler, lean):
+    said = reconciler("validate", RELEASE_FILE, "--origins", at=lean.root)
+    assert said.code == 0
+    head, *lines, _, total = said.out.splitlines()
+    assert head == f"# {RELEASE_FILE}, with all that it leaves to its environment"
+    assert total == "1 document, no problem"
+    rows = dict(tuple(part.strip() for part in line.split("  # ")) for line in lines if "  # " in line)
+    assert rows["runtime: generic"] == f"{RELEASE_FILE}:13"
+    assert rows["namespace: fraud"] == rows["tier: prod"] == "environments/prod.yaml:12"
+    assert rows["max: 2"] == "environments/prod.yaml:10"
+    assert rows["args: []"] == f"{RELEASE_FILE}:17"
+    assert rows["strategy: rolling"] == "default"
+    data = yaml.safe_load("\n".join(lines))
+    assert data["spec"]["serving"]["env"] == [{"name": "LOG_LEVEL", "value": "on"}]
+    assert data["spec"]["model"]["name"] == "fraud"
+
+
+def test_origins_as_json(reconciler, lean):
+    (release,) = json.loads(reconciler("validate", "--origins", "--format", "json", at=lean.root).out)["releases"]
+    assert release["path"] == RELEASE_FILE
+    assert release["spec"]["serving"]["replicas"]["min"] == 2
+    assert release["origins"]["spec.serving.replicas.min"] == "environments/prod.yaml:10"
+    assert release["origins"]["spec.serving.startup.budget"] == "default"
+
+
+def test_origins_of_what_is_not_whole_are_not_shown_and_the_problem_is(reconciler, lean):
+    lean.write("environments/prod.yaml", ENVIRONMENT)
+    said = reconciler("validate", "--origins", at=lean.root)
+    assert said.code == 1
+    assert "with all that it leaves" not in said.out
+    assert "this field is missing" in said.out
+
+
+def test_origins_are_for_people_and_programs_not_for_annotations(reconciler, lean):
+    said = reconciler("validate", "--origins", "--format", "github", at=lean.root)
+    assert said.code == 2
+    assert "--origins goes with --format text or json" in said.err

@@ -55,6 +55,24 @@ def test_a_case_is_laid_over_the_tests_release(engine):
     assert not only(engine, loaded(case()), own).ok
 
 
+def test_the_environments_baseline_lies_under_the_release(engine):
+    own = policy("release.spec.serving.placement.nodeSelector.pool == 'gpu' && release.spec.serving.replicas.max == 9")
+    defaults = {"serving": {"placement": {"nodeSelector": {"pool": "gpu"}}, "replicas": {"min": 1, "max": 9}}}
+    bare = {**BASE, "serving": {name: value for name, value in BASE["serving"].items() if name != "replicas"}}
+    assert only(engine, loaded(case(), release=bare, environment={"defaults": defaults}), own).ok
+    assert only(engine, loaded(case(environment={"defaults": defaults}), release=bare), own).ok
+    missing = only(engine, loaded(case(), release=bare), own)
+    assert "its release is not a valid release: serving.replicas: Field required" in missing.problem
+    unknown = only(engine, loaded(case(environment={"defaults": {"model": {}}})), own)
+    assert "its environment is not valid: spec.defaults.model: this cannot have a baseline" in unknown.problem
+
+
+def test_null_takes_a_field_of_the_tests_release_away(engine):
+    base = {**BASE, "links": {"owner": "team-risk"}}
+    own = policy("release.spec.links.owner == null")
+    assert only(engine, loaded(case(release={"links": {"owner": None}}), release=base), own).ok
+
+
 def test_a_case_may_be_a_whole_document(engine):
     whole = {"apiVersion": API, "kind": "ModelRelease", "metadata": {"name": "other", "labels": {"a": "b"}}, "spec": {}}
     own = policy("release.metadata.name == 'other' && release.metadata.labels.a == 'b'")

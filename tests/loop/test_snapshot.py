@@ -40,6 +40,7 @@ GOVERNING = st.sampled_from(
 )
 PATHS = st.one_of(RELEASES, GOVERNING)
 ANYWHERE = st.sampled_from(["copy.yaml", "releases/prod/other.yaml", "releases/staging/wrong.yaml", "clusters/x.yml"])
+RUNTIMES = st.sampled_from(["onnx-http", "vllm", ""])
 EDITS = st.one_of(
     st.tuples(st.just("comment"), PATHS, st.sampled_from(["bo", "ada", ""])),
     st.tuples(st.sampled_from(["break", "remove", "restore", "unsign", "foreign"]), PATHS, st.none()),
@@ -47,6 +48,8 @@ EDITS = st.one_of(
     st.tuples(st.just("copy"), PATHS, ANYWHERE),
     st.tuples(st.just("rename"), st.one_of(GOVERNING, ANYWHERE), st.sampled_from(["eu-2", "us-1", "prod", "qa"])),
     st.tuples(st.just("replace"), GOVERNING, PATHS),
+    st.tuples(st.just("baseline"), st.sampled_from([ENVIRONMENT, "environments/staging.yaml"]), RUNTIMES),
+    st.tuples(st.just("leave out"), RELEASES, st.none()),
     st.tuples(st.just("empty"), st.none(), st.none()),
 )
 
@@ -74,7 +77,22 @@ def restore(repo, path, _):
     repo.sign(path)
 
 
+def baseline(repo, path, runtime):
+    """An environment that gives a runtime, or none."""
+    text = repo.text(path).partition("  defaults:")[0]
+    repo.write(path, f"{text}  defaults: {{serving: {{runtime: {runtime}}}}}\n".encode() if runtime else text.encode())
+    sign(repo, path, "bo")
+
+
+def leave_out(repo, path, _):
+    """A release that leaves its runtime to its environment."""
+    repo.write(path, re.sub(r"\n +runtime: \S+", "", repo.text(path)).encode())
+    sign(repo, path, "bo")
+
+
 HOW = {
+    "baseline": baseline,
+    "leave out": leave_out,
     "comment": comment,
     "rename": rename,
     "copy": copy,
