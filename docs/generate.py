@@ -35,6 +35,9 @@ _SETTINGS = "Config"
 EVERY = ("apiVersion", "metadata", "metadata.name", "metadata.labels", "metadata.annotations", "kind")
 """Fields that every kind has (Trust has no metadata): they stand in a table of their own."""
 
+ELSEWHERE = ("spec.defaults",)
+"""Fields that are part of another kind: that kind's table has what stands in them."""
+
 Node = Mapping[str, Any]
 
 
@@ -64,12 +67,19 @@ def _fields(schema: Node, node: Node, path: str, meanings: Mapping[str, str]) ->
         yield Field(
             path=where,
             type=_type(schema, inner),
-            default="required" if name in required else _default(raw, inner),
+            default=_required(raw) if name in required or "$comment" in raw else _default(raw, inner),
             meaning=meanings.get(where) or raw.get("description") or inner.get("description", ""),
         )
+        if where in ELSEWHERE:
+            continue
         yield from _fields(schema, inner, where, meanings)
         if "items" in inner:
             yield from _fields(schema, _inner(schema, inner["items"]), f"{where}[]", meanings)
+
+
+def _required(node: Node) -> str:
+    """A field that an environment's baseline may give is not required of the file itself."""
+    return "required, here or by the baseline" if "$comment" in node else "required"
 
 
 def _inner(schema: Node, node: Node) -> Node:
