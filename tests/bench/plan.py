@@ -24,12 +24,18 @@ from tests.bench.measure import figure, median, timed
 REPOSITORY = RepositoryName("github.com/acme/models")
 SAMPLE = Path(__file__).parents[2] / "sample-repo"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+PROD = "environments/prod.yaml"
+BASELINE = """\
+  defaults:
+    serving: {placement: {topologySpread: zone}, disruption: {maxUnavailable: 1}, startup: {budget: 10m}}
+    targets: {clusters: {matchLabels: {tier: prod}}}
+"""
 
 
 class Bed:
-    """N signed releases in memory, as blobs, and an index over them."""
+    """N signed releases in memory, as blobs, and an index over them; all of prod's over `baseline`, if there is one."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, baseline: str = "") -> None:
         pair = generate_key("bo")
         self.key = load_private_key(pair.private)
         self.trust = trust_of(pair.public)
@@ -37,8 +43,9 @@ class Bed:
         self.files: dict[str, BlobId] = {}
         for path in sorted(SAMPLE.rglob("*.yaml")):
             relative = path.relative_to(SAMPLE).as_posix()
-            if not relative.startswith("releases/") and "/tests/" not in relative:  # PolicyTests decide nothing
-                self.put(relative, path.read_bytes())
+            if relative.startswith(("releases/", "holds/")) or "/tests/" in relative:
+                continue  # the first are made here; the others are not signed
+            self.put(relative, path.read_bytes() + (baseline.encode() if relative == PROD else b""))
         self.text = (SAMPLE / "releases/prod/fraud-detector.yaml").read_text()
         for number in range(count):
             self.release(number, "1.3.0")
@@ -95,12 +102,19 @@ def p5(options: Any) -> Iterator[dict[str, Any]]:
     full = 0.0
     for count in (100, 1_000, 10_000):
         bed = Bed(count)
-        seen = []
-        for turn in range(max(25, options.rounds)):
-            changed = bed.release(turn, f"1.4.{turn}")
-            seen.append(timed(lambda: bed.plan(bed.publish(changed, bed.index)))[0])  # noqa: B023
-        times[count] = median(seen)
+        times[count] = _one_change(bed, options.rounds)
         yield figure("P5", f"plan after 1 of {count} documents changed", times[count] * 1000, " ms")
         full = timed(lambda: bed.plan(bed.publish(bed.files, bed.fresh())))[0]  # noqa: B023
+    based = _one_change(Bed(1_000, BASELINE), options.rounds)
+    yield figure("P5", "plan after 1 of 1000 documents changed, over a baseline", based * 1000, " ms")
     yield figure("P5", "t(10,000) / t(100)", times[10_000] / times[100], goal="≤ 1.5")
     yield figure("P5", "full evaluation at 10,000 / one change", full / times[10_000], goal="≥ 1,000")
+
+
+def _one_change(bed: Bed, rounds: int) -> float:
+    """Seconds, in the median, from a blob that changed to the standing of its release."""
+    seen = []
+    for turn in range(max(25, rounds)):
+        changed = bed.release(turn, f"1.4.{turn}")
+        seen.append(timed(lambda: bed.plan(bed.publish(changed, bed.index)))[0])  # noqa: B023
+    return median(seen)
