@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from world_oracle import NAMESPACES, Key, Oracle, Wish
@@ -17,6 +18,8 @@ from world_stage import Crash, Stage
 
 from reconciler.digest import sha256_of
 from reconciler.errors import Refused
+from reconciler.loop.bundle import bundled
+from reconciler.model.part import overlay
 
 PATIENCE = 25.0  # seconds (real ones) in which a world comes to rest, however slow the machine is
 RUNTIME, US = "runtimes/onnx-http.yaml", "clusters/us-1.yaml"
@@ -56,9 +59,16 @@ class Machine:
             version=data["model"]["version"],
             digest=data["model"]["digest"],
             score=data["evidence"]["evaluations"][0]["value"],
-            low=data["serving"]["replicas"]["min"],
+            low=overlay(self._baseline(data["environment"]), data)["serving"]["replicas"]["min"],
             why=why,
         )
+
+    @staticmethod
+    def _baseline(environment: str) -> dict[str, Any]:
+        """What the sample's environment gives its releases; nobody here changes that."""
+        text = (bundled("sample-repo") / f"environments/{environment}.yaml").read_text()
+        found: dict[str, Any] = yaml.safe_load(text)["spec"].get("defaults", {})
+        return found
 
     def _remember(self, key: Key, wish: Wish) -> None:
         signature = self._file(key).with_name(f"{key[1]}.yaml.sig").read_bytes()
@@ -94,7 +104,9 @@ class Machine:
             value = str(old["evidence"]["evaluations"][0]["value"])
             text = text.replace(f"value: {value}", f"value: {score}", 1)
         if low:
-            text = re.sub(r"replicas: \{min: \d+, max: (\d+)\}", f"replicas: {{min: {low}, max: {max(low, 2)}}}", text)
+            text = re.sub(r"\n    replicas: \{[^}]*\}", "", text)  # a release may leave them to its environment
+            line = f"    replicas: {{min: {low}, max: {max(low, 2)}}}"
+            text = re.sub(r"(\n    runtime: \S+)", rf"\1\n{line}", text)
         allowed = by == "bo" or (by == "ada" and key[0] != "prod")
         self._write(self._path(key), text, by=by)
         if not self._commit(f"{key} {version}"):
