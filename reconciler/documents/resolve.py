@@ -84,14 +84,11 @@ def resolve(
     completed = _completed(release, loaded, environments, completing)
     spec = completed.spec
     runtime = runtimes.get(spec.serving.runtime)
-    found = [*_names(spec, environments, runtimes), *_artifact(spec)]
-    served = with_overrides(runtime, spec) if runtime else None
-    found += [*pod_patch(spec, served, environment), *further(spec, document.name), *ignored(spec)]
+    found = [*_names(spec, environments, runtimes), *_artifact(spec), *_served_by(runtime, spec)]
+    found += [*_hatches(spec, document.name, runtime, environment)]
     if environment is not None:
         found += _promoted(environment, environments)
         found += [*_allowed(spec, environment.spec), *_selected(spec, environment, clusters)]
-    if runtime is not None:
-        found += [*_served(spec, runtime), *_port(spec, runtime), *_image(spec, runtime)]
     image = spec.serving.image or (runtime.spec.image if runtime else None)
     if found or environment is None or runtime is None or image is None:
         raise Invalid([completed.problem(path, sentence) for path, sentence in found])
@@ -112,6 +109,16 @@ def resolve(
         clusters=selected(spec.targets.clusters, environment.spec.clusters, clusters),
         completed=completed,
     )
+
+
+def _served_by(runtime: ResolvedRuntime | None, spec: ReleaseSpec) -> Found:
+    if runtime is not None:
+        yield from (*_served(spec, runtime), *_port(spec, runtime), *_image(spec, runtime))
+
+
+def _hatches(spec: ReleaseSpec, name: str, runtime: ResolvedRuntime | None, environment: Environment | None) -> Found:
+    served = with_overrides(runtime, spec) if runtime else None
+    yield from (*pod_patch(spec, served, environment), *further(spec, name), *ignored(spec))
 
 
 def _completed(

@@ -3,12 +3,13 @@
 Not the whole: `documents/complete` lays a release over its environment's baseline, and the model of the whole judges
 what comes of it. Rules: what is written is checked as strictly as in a whole (unknown fields, types, conflicts inside
 a mapping that lacks nothing); only what is not written is no error, and in a list every entry is whole, for a list is
-replaced and never merged. Nothing is null: a line without a value would mean something else over a baseline than alone.
+replaced and never merged. Nothing is null, but inside of what is free (a patch, a foreign object): a line without a
+value would mean something else over a baseline than alone.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import orjson
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -68,7 +69,8 @@ class PartOf:
             rows = [row for row in error.errors(include_url=False) if not self._may_lack(row)]
         told = [_again(row) for row in rows]
         if b"null" in text:  # most files have none, and need no walk
-            told += [_said(path, NULL) for path in nulls(written) if all(row["loc"] != path for row in rows)]
+            empty = (path for path in nulls(written) if not _free(self.model, path))
+            told += [_said(path, NULL) for path in empty if all(row["loc"] != path for row in rows)]
         told += [_said((name,), NO_BASELINE) for name in refused]
         if told:
             raise ValidationError.from_exception_data(self.model.__name__, told, input_type="json")
@@ -122,6 +124,26 @@ def nulls(data: Any) -> Iterator[_Path]:
             yield path
         entries = here.items() if isinstance(here, dict) else enumerate(here) if isinstance(here, list) else ()
         waiting += [((*path, key), value) for key, value in entries][::-1]
+
+
+def _free(model: type[Wire], path: _Path) -> bool:
+    """True inside of what may hold any data: there, null is what its own format makes of it."""
+    kind: Any = model
+    for step in path:
+        if kind is Any:
+            return True
+        kind = _inside(kind, step)
+    return kind is Any
+
+
+def _inside(kind: Any, step: str | int) -> Any:
+    """The type of what lies one step deeper; None where the models say nothing of it."""
+    if get_origin(kind) in (tuple, dict):
+        return get_args(kind)[0 if get_origin(kind) is tuple else 1]
+    if get_args(kind):  # perhaps, or annotated
+        return next((found for option in get_args(kind) if (found := _inside(option, step)) is not None), None)
+    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Wire) else {}
+    return next((info.annotation for name, info in fields.items() if (info.alias or name) == step), None)
 
 
 def _said(path: _Path, sentence: str) -> InitErrorDetails:

@@ -182,6 +182,27 @@ def test_a_reference_that_leads_nowhere_is_told_where_it_stands():
     ]
 
 
+def test_a_baselines_patch_of_pods_is_held_to_the_same_rules_in_its_own_file():
+    hatch = "  defaults: {serving: {podTemplate: {spec: {hostNetwork: true, priorityClassName: null}}}}\n"
+    loaded = release(text=RELEASE + "  links: {owner: team-risk}\n")
+    assert complete(loaded, environment(hatch)).spec.serving.pod_template["spec"]["priorityClassName"] is None
+    with pytest.raises(Invalid) as caught:
+        resolve(loaded, {"prod": environment(hatch)}, {}, {}, manifest_sha256="", repository="", renderer=1)
+    assert f"{PROD}:17:59: spec.defaults.serving.podTemplate.spec.hostNetwork: pods of releases are restricted" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("cuts", [(), ((RESOURCES, ""),)], ids=["whole", "with something left out"])
+def test_what_a_release_depends_on_is_its_own(cuts):
+    loaded = release(
+        *cuts, text=RELEASE.replace("  environment: prod\n", "  environment: prod\n  dependsOn: [{name: gateway}]\n")
+    )
+    assert [entry.name for entry in loaded.as_(ModelRelease).depends_on] == ["gateway"]
+    with pytest.raises(Invalid, match=r"spec\.defaults\.dependsOn: this cannot have a baseline"):
+        environment("  defaults: {dependsOn: [{name: gateway}]}\n")
+
+
 def test_an_incomplete_release_whose_environment_is_not_there_is_told_that_and_nothing_else():
     with pytest.raises(Invalid) as caught:
         resolve(release((RESOURCES, "")), {"dev": environment()}, {}, {}, manifest_sha256="", repository="", renderer=1)

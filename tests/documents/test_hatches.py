@@ -12,7 +12,6 @@ from reconciler.documents.resolve import resolve, runtimes_of
 from reconciler.documents.schema import parse
 from reconciler.errors import Invalid
 from reconciler.model.cluster import Cluster
-from reconciler.model.environment import Environment
 from reconciler.model.release import ModelRelease
 
 PATH = "releases/prod/fraud-detector.yaml"
@@ -27,7 +26,7 @@ def serving(text):
 
 
 def resolved(text):
-    environment = parse("environments/prod.yaml", ENVIRONMENT.encode()).as_(Environment)
+    environment = parse("environments/prod.yaml", ENVIRONMENT.encode())
     cluster = parse("clusters/eu-1.yaml", CLUSTER.encode()).as_(Cluster)
     return resolve(
         parse(PATH, serving(text)),
@@ -316,5 +315,5 @@ def test_a_place_is_that_of_the_line_itself():
 
 
 def test_without_an_environment_and_a_runtime_the_rest_is_still_told():
-    spec = parse(PATH, serving(side("stdin: true"))).as_(ModelRelease).spec
+    spec = parse(PATH, serving(side("stdin: true"))).as_(ModelRelease).spec.whole
     assert [path[-1] for path, _ in pod_patch(spec, None, None)] == ["stdin"]

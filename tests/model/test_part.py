@@ -1,5 +1,7 @@
 """Parts of a spec: how one is laid over another, and what may lack in one."""
 
+from typing import Annotated, Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,9 +124,11 @@ class Whole(Wire):
     many: tuple[Size, ...] = ()
     by_name: dict[str, Size] = Field(default_factory=dict)
     note: str | None = None
+    patch: dict[str, Any] = Field(default_factory=dict)
+    others: Annotated[tuple[dict[str, Any], ...], Field(max_length=3)] | None = None
 
 
-OVER = PartOf(model=Whole, mergeable=frozenset({"size", "many", "byName", "note"}))
+OVER = PartOf(model=Whole, mergeable=frozenset({"size", "many", "byName", "note", "patch", "others"}))
 UNDER = PartOf(model=Whole, mergeable=OVER.mergeable, under=True)
 
 
@@ -166,6 +170,8 @@ WRONG = {
         UNDER, {"size": {"low": 1, "high": 2, "step": 11}}, [("size", "big_step")],
     ),
     "null where a value may be left out": (OVER, {"name": "a", "note": None}, [("note", "value_error")]),
+    "null for what is free": (OVER, {"name": "a", "others": None}, [("others", "value_error")]),
+    "null among maps that are free": (OVER, {"name": "a", "others": [None]}, [("others.0", "dict_type")]),
     "null where a type is asked for is told once": (UNDER, {"size": None}, [("size", "model_type")]),
     "a field that says what one is, in a baseline": (
         UNDER, {"name": "a", "note": "b"}, [("name", "value_error")],
@@ -179,6 +185,12 @@ WRONG = {
 def test_is_an_error(row):
     part, data, expected = WRONG[row]
     assert [entry[:2] for entry in told(part, data)] == expected
+
+
+def test_null_inside_of_what_is_free_is_its_own():
+    data = {"name": "a", "patch": {"x": None, "y": [{"z": None}]}, "others": [{"x": None}]}
+    assert OVER.read(data).data == data
+    assert overlay({"patch": {"x": 1, "w": 2}}, {"patch": {"x": None}}) == {"patch": {"x": None, "w": 2}}
 
 
 def test_everything_wrong_with_a_part_is_told_at_once():
@@ -217,8 +229,8 @@ def test_the_schema_of_a_part_asks_for_what_may_not_lack():
 
 def test_the_schema_of_a_baseline_has_only_what_may_stand_there():
     schema = UNDER.__get_pydantic_json_schema__(None, None)
-    assert set(schema["properties"]) == {"size", "many", "byName", "note"}
+    assert set(schema["properties"]) == {"size", "many", "byName", "note", "patch", "others"}
     assert "required" not in schema
-    assert UNDER.fields == ["size", "many", "byName", "note"]
+    assert UNDER.fields == ["size", "many", "byName", "note", "patch", "others"]
     assert OVER.fields[:2] == ["name", "about"]
     assert TypeAdapter(dict).validate_python(schema)["additionalProperties"] is False
