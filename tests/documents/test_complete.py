@@ -188,7 +188,7 @@ def test_a_baselines_patch_of_pods_is_held_to_the_same_rules_in_its_own_file():
     assert complete(loaded, environment(hatch)).spec.serving.pod_template["spec"]["priorityClassName"] is None
     with pytest.raises(Invalid) as caught:
         resolve(loaded, {"prod": environment(hatch)}, {}, {}, manifest_sha256="", repository="", renderer=1)
-    assert f"{PROD}:17:59: spec.defaults.serving.podTemplate.spec.hostNetwork: pods of releases are restricted" in str(
+    assert f"{PROD}:17:58: spec.defaults.serving.podTemplate.spec.hostNetwork: pods of releases are restricted" in str(
         caught.value
     )
 
