@@ -44,6 +44,7 @@ def _pod_deciding(spec: ReleaseSpec, runtime: ResolvedRuntime, image: str, rende
         "placement": serving.placement.to_data(),
         "serviceAccount": serving.access.service_account,
         **({"startup": startup} if startup else {}),
+        **({"check": serving.check.to_data()} if serving.check else {}),
         **({"podTemplate": serving.pod_template} if serving.pod_template else {}),
         **({"config": sorted(serving.own_config, key=object_name)} if serving.own_config else {}),
         **({"ignore": left_out} if left_out else {}),

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.documents.words import FieldPath, listed, show, suggestion
 from reconciler.model.environment import Environment
 from reconciler.model.objects import (
+    CHECK_CONTAINER,
     GPU_PRODUCT,
     LABEL_MANAGED,
     LABEL_NAME,
@@ -171,7 +172,7 @@ def pod_patch(spec: ReleaseSpec, runtime: ResolvedRuntime | None, environment: E
     yield from _pod(patch["spec"], (*PATH, "spec"), runtime.spec.ports if runtime else ())
     if environment is not None:
         for path, image in _images(patch["spec"], (*PATH, "spec")):
-            yield from _image(path, image, environment)
+            yield from unlike(path, image, environment)
 
 
 def own_names(names: Iterable[str], path: FieldPath) -> Found:
@@ -287,6 +288,8 @@ def _sidecar(container: Any, path: FieldPath, rules: Mapping[str, Rule], ports: 
         return
     if name == MODEL_CONTAINER:
         yield (*path, "name"), f"'{name}' is the container that serves the model: choose another name"
+    if name == CHECK_CONTAINER:
+        yield (*path, "name"), f"'{name}' is the container that spec.serving.check asks for: choose another name"
     yield from _container(container, path, rules, _SIDECAR_SECURITY)
     if not isinstance(container.get("image"), str):
         yield (*path, "image"), "a container that is added needs its image, by digest"
@@ -344,7 +347,8 @@ def _images(pod: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath
             yield (*path, "volumes", index, "image", "reference"), str(source.get("reference", ""))
 
 
-def _image(path: FieldPath, image: str, environment: Environment) -> Found:
+def unlike(path: FieldPath, image: str, environment: Environment) -> Found:
+    """Why an image beside the server's is not allowed: it is not by digest, or from another registry."""
     host = image.partition("/")[0]
     if not PINNED.fullmatch(image):
         yield path, f"{show(image)} is not an image by digest: write name@sha256: and 64 lower-case hex digits"

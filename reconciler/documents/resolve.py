@@ -14,7 +14,7 @@ from reconciler.digest import version_of
 from reconciler.documents.complete import Completed, complete
 from reconciler.documents.ignoring import ignored
 from reconciler.documents.objects import further
-from reconciler.documents.pod_patch import PINNED, pod_patch
+from reconciler.documents.pod_patch import PINNED, pod_patch, unlike
 from reconciler.documents.schema import Loaded
 from reconciler.documents.words import FieldPath, listed, show, suggestion
 from reconciler.errors import Invalid, Problem
@@ -35,6 +35,7 @@ _FORMAT: FieldPath = ("spec", "model", "format")
 _RUNTIME: FieldPath = ("spec", "serving", "runtime")
 _PORT: FieldPath = ("spec", "serving", "port")
 _IMAGE: FieldPath = ("spec", "serving", "image")
+_CHECK: FieldPath = ("spec", "serving", "check")
 _NAMESPACE: FieldPath = ("spec", "targets", "namespace")
 _CLUSTERS: FieldPath = ("spec", "targets", "clusters")
 
@@ -118,7 +119,19 @@ def _served_by(runtime: ResolvedRuntime | None, spec: ReleaseSpec) -> Found:
 
 def _hatches(spec: ReleaseSpec, name: str, runtime: ResolvedRuntime | None, environment: Environment | None) -> Found:
     served = with_overrides(runtime, spec) if runtime else None
-    yield from (*pod_patch(spec, served, environment), *further(spec, name), *ignored(spec))
+    yield from (*pod_patch(spec, served, environment), *further(spec, name), *ignored(spec), *_check(spec, environment))
+
+
+def _check(spec: ReleaseSpec, environment: Environment | None) -> Found:
+    check, scheme = spec.serving.check, spec.model.uri.partition("://")[0]
+    if check is None:
+        return
+    if scheme == "oci":
+        yield _CHECK, "the cluster pulls an oci:// model by its digest, so there is nothing to check: leave this out"
+    elif scheme not in ("pvc", "https"):
+        yield _CHECK, f"a model at {scheme}:// is fetched by the server itself and cannot be checked before it starts"
+    if environment is not None:
+        yield from unlike((*_CHECK, "image"), check.image, environment)
 
 
 def _completed(

@@ -17,6 +17,8 @@ LABEL_NAME = "app.kubernetes.io/name"  # the release's name, for tools of others
 OWN_DOMAIN = "reconciler.dev"  # labels and annotations under it are ours alone
 MODEL_CONTAINER = "model"
 """The container of a pod that serves the model."""
+CHECK_CONTAINER = "check-model"
+"""The init container that compares the model with its digest."""
 MODEL_VOLUME = "model"
 """The volume that the model lies in, where it is mounted."""
 MODELS = "/models"

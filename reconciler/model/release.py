@@ -309,6 +309,13 @@ def object_name(body: dict[str, Any]) -> str:
     return str(meta.get("name", "")) if isinstance(meta, dict) else ""
 
 
+class ModelCheck(Wire):
+    """How a model that the cluster does not check is compared with its digest before the server starts."""
+
+    image: ImageRef
+    """Any image with `python3` (3.8 or newer), by digest."""
+
+
 class Serving(Wire):
     """How the model is served."""
 
@@ -326,6 +333,8 @@ class Serving(Wire):
     placement: Placement = Placement()
     disruption: Disruption = Disruption()
     access: Access = Access()
+    check: ModelCheck | None = None
+    """Of a model at `pvc://` or `https://`; without it nobody compares such a model with its digest."""
     pod_template: dict[str, Any] = Field(default_factory=dict)
     """A strategic merge patch over the rendered pod template; `null` removes a field."""
     objects: Annotated[tuple[dict[str, Any], ...], Field(max_length=20)] = ()

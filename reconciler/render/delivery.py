@@ -5,18 +5,20 @@ What each does today, and what it does not:
 - `oci://` is an image volume: the kubelet pulls the artifact by `model.digest` and mounts it read-only, so what is
   served is what was signed. `MODEL_PATH` is where it is mounted, `/models/<model name>`. Needs a server with image
   volumes (on by default since Kubernetes 1.35).
-- `pvc://claim/folder` is that folder of the claim, mounted read-only at the same place. Nobody checks its content.
+- `pvc://claim/folder` is that folder of the claim, mounted read-only at the same place. With `serving.check` an init
+  container compares it with `model.digest` first (`checking`), otherwise nobody does.
 - `hf://organisation/repository@revision` is fetched by the server itself; `MODEL_PATH` is the repository's id, and
   what a runtime needs to pin the revision is that runtime's own (see `runtimes.vllm`).
-- `s3://`, `gs://`, `https://` are fetched by the server itself from `MODEL_PATH`, which is the URI. Nobody checks the
-  content against `model.digest`.
+- `https://` with `serving.check` is fetched into the pod by that init container and compared; `MODEL_PATH` is the file.
+- `s3://`, `gs://`, and `https://` without it, are fetched by the server itself from `MODEL_PATH`, which is the URI.
+  Nobody checks the content against `model.digest`.
 
 `MODEL_URI` is always the URI as it was signed. An environment allows only `oci` unless it names more, so an unchecked
 way is somebody's explicit choice.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model.objects import MODEL_VOLUME, MODELS
 from reconciler.model.release import Model
@@ -32,10 +34,10 @@ class Delivery:
     mounts: tuple[Body, ...] = ()
 
 
-def deliver(model: Model) -> Delivery:
-    """The delivery of a model by its URI's scheme."""
+def deliver(model: Model, *, checked: bool = False) -> Delivery:
+    """The delivery of a model by its URI's scheme; `checked`: an init container looks at it first."""
     scheme, _, rest = model.uri.partition("://")
-    return DELIVERIES[scheme](model, rest)
+    return _fetched(model, rest) if checked and scheme == "https" else DELIVERIES[scheme](model, rest)
 
 
 def _oci(model: Model, rest: str) -> Delivery:
@@ -46,6 +48,13 @@ def _oci(model: Model, rest: str) -> Delivery:
 def _pvc(model: Model, rest: str) -> Delivery:
     claim, _, folder = rest.partition("/")
     return _mounted(model, {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}, folder.strip("/"))
+
+
+def _fetched(model: Model, rest: str) -> Delivery:
+    """One file in a volume of the pod, under the last name of its address."""
+    folder = _mounted(model, {"emptyDir": {}})
+    name = rest.partition("?")[0].rpartition("/")[2]
+    return replace(folder, path=f"{folder.path}/{name if name.strip('.') else 'model'}")
 
 
 def _mounted(model: Model, source: Body, folder: str = "") -> Delivery:

@@ -13,9 +13,10 @@ Service called vllm) model servers take for their own settings.
 import re
 from typing import Any
 
-from reconciler.model.objects import GPU_PRODUCT, MODEL_CONTAINER, config_renamed
-from reconciler.model.release import Effective, EnvVar, Toleration
+from reconciler.model.objects import CHECK_CONTAINER, GPU_PRODUCT, MODEL_CONTAINER, config_renamed
+from reconciler.model.release import Effective, EnvVar, Model, ModelCheck, Toleration
 from reconciler.model.runtime import Port, Probe, Probes
+from reconciler.render.checking import CHECK_RESOURCES, PROGRAM, PYTHON
 from reconciler.render.delivery import Delivery, deliver
 from reconciler.render.identity import Body, model_annotations, own_config_names, version_selector
 from reconciler.render.patch import strategic
@@ -41,8 +42,9 @@ def startup_seconds(effective: Effective) -> int:
 
 
 def deadline_seconds(effective: Effective) -> int:
-    """After how long without progress a version has failed."""
-    return startup_seconds(effective) + _SCHEDULING_SECONDS
+    """After how long without progress a version has failed; a check reads the model once more."""
+    steps = 2 if effective.spec.serving.check else 1
+    return steps * startup_seconds(effective) + _SCHEDULING_SECONDS
 
 
 def serving_ports(effective: Effective) -> tuple[Port, ...]:
@@ -77,7 +79,8 @@ def _hardened(container: Body) -> Body:
 
 
 def _pod(effective: Effective) -> Body:
-    delivery = deliver(effective.spec.model)
+    check = effective.spec.serving.check
+    delivery = deliver(effective.spec.model, checked=check is not None)
     placement = effective.spec.serving.placement
     selector = dict(placement.node_selector)
     gpu = effective.spec.serving.resources.gpu
@@ -90,6 +93,7 @@ def _pod(effective: Effective) -> Body:
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": _GRACE_SECONDS,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "initContainers": [_check(check, effective.spec.model, delivery)] if check else [],
             "containers": [_container(effective, delivery)],
             "volumes": [*_scratch_volumes(effective), *delivery.volumes],
             "nodeSelector": selector,
@@ -124,6 +128,26 @@ def _container(effective: Effective, delivery: Delivery) -> Body:
             "securityContext": {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True},
         }
     )
+
+
+def _check(check: ModelCheck, model: Model, delivery: Delivery) -> Body:
+    """The init container that lets nothing start but what was signed."""
+    fetched = model.uri if model.uri.startswith("https://") else ""
+    words = [*PYTHON, PROGRAM, delivery.path, model.digest, fetched]
+    return {
+        "name": CHECK_CONTAINER,
+        "image": check.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [_literal(word) for word in words],
+        "resources": CHECK_RESOURCES,
+        "volumeMounts": [_writable(mount) if fetched else mount for mount in delivery.mounts],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True},
+    }
+
+
+def _writable(mount: Body) -> Body:
+    return {name: value for name, value in mount.items() if name != "readOnly"}
 
 
 def _present(body: Body) -> Body:

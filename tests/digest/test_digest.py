@@ -97,6 +97,7 @@ CHANGES_PODS = [
     ("serving.placement.topologySpread", "node"),
     ("serving.access.serviceAccount", "fraud"),
     ("serving.startup", {"smoke": {"path": "/v1/infer"}}),
+    ("serving.check", {"image": "r.example.com/python@sha256:" + "0" * 64}),
     ("serving.podTemplate", {"spec": {"imagePullSecrets": [{"name": "registry"}]}}),
     ("serving.podTemplate", {"spec": {"terminationGracePeriodSeconds": None}}),
     ("serving.ignore", [{"kind": "Deployment", "path": "/spec/template/metadata/annotations/a"}]),

@@ -130,6 +130,17 @@ ROWS = [
         ],
     ),
     (
+        "a check of what the cluster checks itself, by a tag",
+        "    port: 9000\n",
+        "    port: 9000\n    check: {image: registry.example.com/python:3}\n",
+        [
+            ("21:12: spec.serving.check: the cluster pulls an oci:// model by its digest, so there is nothing to check: "
+             "leave this out"),
+            ("21:20: spec.serving.check.image: 'registry.example.com/python:3' is not an image by digest: write "
+             "name@sha256: and 64 lower-case hex digits"),
+        ],
+    ),
+    (
         "a namespace that the environment does not allow",
         "namespace: fraud\n",
         "namespace: kube-system\n",
@@ -200,6 +211,18 @@ def test_no_image_at_all_is_told_at_serving():
     assert told(data.encode()) == [
         "17:3: spec.serving.image: there is no image: the runtime 'generic' brings none, so name one as name@sha256:…"
     ]
+
+
+def test_a_model_that_the_server_fetches_itself_cannot_be_checked():
+    data = RELEASE.replace(f"oci://registry.example.com/models/fraud-detector@{DIGEST}", "s3://models/fraud")
+    data = data.replace(
+        "    port: 9000\n", f"    port: 9000\n    check: {{image: other.example.com/python@{DIGEST}}}\n"
+    )
+    with pytest.raises(Invalid) as caught:
+        resolved(data.encode())
+    said = str(caught.value)
+    assert "21:12: spec.serving.check: a model at s3:// is fetched by the server itself and cannot be checked" in said
+    assert "21:20: spec.serving.check.image: 'other.example.com' is not allowed: the environment 'prod' allows" in said
 
 
 def test_a_runtimes_mutable_tag_is_told_at_the_runtimes_name():

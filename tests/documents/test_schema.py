@@ -31,7 +31,7 @@ from reconciler.model.wire import Field, Wire
 
 PATH = "releases/prod/fraud-detector.yaml"
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-SERVING_FIELDS = "'access', 'args', 'disruption', 'env', 'ignore', 'image', 'objects', 'placement', 'podTemplate', 'port', 'probes', 'replicas' and 3 more"
+SERVING_FIELDS = "'access', 'args', 'check', 'disruption', 'env', 'ignore', 'image', 'objects', 'placement', 'podTemplate', 'port', 'probes' and 4 more"
 MAPPING = "this must be a mapping (indented 'name: value' lines), not"
 
 

@@ -30,6 +30,22 @@ def test_what_was_signed_as_digest_is_what_is_pulled():
     assert volume["image"]["reference"] == f"registry.example.com/m/fraud@{DIGEST}"
 
 
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        ("https://models.example.com/fraud/1.4.0.onnx?signed=yes", "1.4.0.onnx"),
+        ("https://models.example.com", "models.example.com"),
+        ("https://models.example.com/fraud/", "model"),
+        ("https://models.example.com/fraud/..", "model"),
+    ],
+)
+def test_a_model_that_is_checked_is_fetched_into_the_pod(uri, file):
+    delivery = deliver(model(uri), checked=True)
+    assert delivery.path == f"/models/fraud-detector/{file}"
+    assert delivery.volumes == ({"name": "model", "emptyDir": {}},)
+    assert delivery.mounts == ({"name": "model", "mountPath": "/models/fraud-detector", "readOnly": True},)
+
+
 def test_a_folder_of_a_claim_is_mounted_read_only():
     delivery = deliver(model("pvc://models/fraud/1"))
     assert delivery.volumes == ({"name": "model", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}},)

@@ -10,7 +10,9 @@ from reconciler.edges.kube.observe import summarise
 from reconciler.model.wire import quantity_value
 from reconciler.render.quantity import canonical_quantity
 
-FROM_A_CLAIM = {"model": {"uri": "pvc://claim/fraud/2"}}
+CHECKED = {"check": {"image": "registry.example.com/python@sha256:" + "0" * 64}}
+FROM_A_CLAIM = {"model": {"uri": "pvc://claim/fraud/2"}, "serving": CHECKED}
+FROM_AN_ADDRESS = {"model": {"uri": "https://models.example.com/fraud.onnx"}, "serving": CHECKED}
 FROM_A_BUCKET = {
     "model": {"uri": "s3://bucket/fraud/2"},
     "serving": {
@@ -21,6 +23,7 @@ FROM_A_BUCKET = {
 ALL = {
     **CASES,
     "from-a-claim": ((fraud("2.0.0", **FROM_A_CLAIM), "stable", 1, 1),),
+    "from-an-address": ((fraud("2.2.0", **FROM_AN_ADDRESS), "stable", 1, 1),),
     "from-a-bucket": ((fraud("2.1.0", **FROM_A_BUCKET), "stable", 1, 1),),
 }
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
