@@ -21,7 +21,17 @@ from reconciler.judge.limits import (
 )
 from reconciler.model.environment import Limits
 from reconciler.model.plan import Gate
-from reconciler.model.state import Directive, Phase, ReleaseStatus, Role, VersionDirective, VersionRef, pack, unpack
+from reconciler.model.state import (
+    Apply,
+    Directive,
+    Phase,
+    ReleaseStatus,
+    Role,
+    VersionDirective,
+    VersionRef,
+    pack,
+    unpack,
+)
 
 PLACES = {name: f"environments/prod.yaml:{line}:13" for line, name in enumerate(["gpus", "replicas"], start=9)}
 PLACES |= {"concurrentRollouts": "environments/prod.yaml:11:25"}
@@ -218,3 +228,9 @@ def test_in_line_is_who_waits_for_its_turn_and_for_nothing_else():
     assert queues(closed("TooManyRollouts"))
     assert not queues(closed())
     assert not queues(closed("TooManyRollouts", "PolicyDenied"))
+
+
+def test_what_is_retired_has_nothing():
+    entry = VersionDirective(version=DIGEST, role=Role.STABLE, low=0, high=0, effective=DIGEST)
+    told = Directive(sequence=1, revision="1" * 40, closure=DIGEST, versions=(entry,), apply=Apply.RETIRE)
+    assert uses(ReleaseStatus(directives={"eu-1": told}), unpack) == {"eu-1": NOTHING}
