@@ -289,13 +289,19 @@ def refilled(status: ReleaseStatus, found: ReleaseStatus) -> ReleaseStatus:
 
 
 def remembered(history: Iterable[Promotion]) -> tuple[Promotion, ...]:
-    """The history that is kept, newest first: of the last ten versions the newest three manifests each."""
-    rows: dict[Version, list[Promotion]] = {}
-    for promotion in history:
-        rows.setdefault(promotion.version, []).append(promotion)
-    versions = list(rows)[:HISTORY]
-    chosen = [row for version in versions for row in rows[version][:MANIFESTS]]
-    return tuple(sorted(chosen, key=lambda row: row.at, reverse=True))
+    """The history that is kept, newest first as it came: of the last ten versions the newest three manifests each.
+
+    The order is never taken from the times: two promotions may have been made within one second.
+    """
+    rows = tuple(history)
+    counts: Counter[Version] = Counter()
+    chosen = []
+    versions = list(dict.fromkeys(row.version for row in rows))[:HISTORY]
+    for row in rows:
+        counts[row.version] += 1
+        if row.version in versions and counts[row.version] <= MANIFESTS:
+            chosen.append(row)
+    return tuple(chosen)
 
 
 def restored(

@@ -142,6 +142,20 @@ def test_changes_in_place_do_not_crowd_earlier_versions_out_of_the_history():
     assert "1.3.0" in specs_of(release.status)
 
 
+def test_promotions_within_one_second_keep_their_order():
+    release = running()
+    for low in (1, 3):
+        release.repo.edit(PROD, f"min: {2 if low == 1 else 1}", f"min: {low}")
+        release.settle()
+    edit(release)
+    release.settle()
+    row = release.status.history[0]
+    same = tuple(one.model_copy(update={"at": row.at}) for one in release.status.history)
+    assert len({one.version for one in same}) == 2
+    mixed = (same[-1], same[0], *same[1:-1])
+    assert remembered(mixed) == mixed
+
+
 # --- what the machine is given
 
 
