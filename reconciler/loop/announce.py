@@ -15,7 +15,7 @@ from reconciler.loop.facts import Judged
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
-from reconciler.model.ids import ClusterName, ReleaseKey, short
+from reconciler.model.ids import ClusterName, ReleaseKey, Version, short
 from reconciler.model.plan import Condition, Gate, Opened, condition, shown
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
@@ -166,17 +166,27 @@ def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
     """How a rollout, or a release's service, ended in this pass; or None."""
     if after.phase is Phase.RETIRED and before.phase is not Phase.RETIRED:
         return "Retired"
-    if after.phase is not Phase.PROMOTED or after.stable is None:
+    if after.stable is None:
         return None
     replaced = before.stable is None or before.stable.version != after.stable.version
+    if not replaced and _promoted_text(after) != _promoted_text(before):
+        return "Promoted"  # changed in place, whatever the trunk asks for by now
+    return _arrived(before, after, after.stable.version, replaced=replaced) if after.phase is Phase.PROMOTED else None
+
+
+def _arrived(before: ReleaseStatus, after: ReleaseStatus, stable: Version, *, replaced: bool) -> RecordKind | None:
+    """How a release that is Promoted came there in this pass, or None."""
     if replaced:
-        returned = any(row.version == after.stable.version for row in before.history)
+        returned = any(row.version == stable for row in before.history)
         return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
     if after.history[:1] != before.history[:1]:
-        return "Promoted"  # changed in place
-    if before.candidate is not None or before.phase is Phase.ROLLING_BACK:
-        return "Aborted"
-    return None
+        return "Promoted"  # in service again
+    return "Aborted" if before.candidate is not None or before.phase is Phase.ROLLING_BACK else None
+
+
+def _promoted_text(status: ReleaseStatus) -> tuple[str, str]:
+    """Version and manifest that were promoted last."""
+    return (status.history[0].version, status.history[0].manifest) if status.history else ("", "")
 
 
 def _start_sentence(key: ReleaseKey, after: ReleaseStatus) -> str:

@@ -306,17 +306,22 @@ def _new(steered: Steered) -> dict[str, str]:
 def _history(
     facts: ReleaseFacts, judged: Judged, step: Advance, told: Mapping[str, Directive]
 ) -> tuple[Promotion, ...]:
-    """Promotions with the one of this pass in front: another version, or the same one changed in place everywhere."""
+    """Promotions with the one of this pass in front: another version, or the same one changed in place everywhere.
+
+    A change in place that runs everywhere counts whatever the trunk asks for by now: it is what is stable.
+    """
     before = facts.status
     if step.phase in ASLEEP:
         return _retired(before.history, facts.now)
-    if step.phase is not Phase.PROMOTED or step.stable is None:
+    if step.stable is None:
         return before.history
     ref = step.stable.ref
     latest = before.history[0] if before.history else None
     if latest and (latest.version, latest.manifest, latest.retired) == (ref.version, ref.manifest, None):
         return before.history
-    if latest and latest.version == ref.version and not _acted(facts, told, ref.version):
+    same = latest is not None and latest.version == ref.version
+    in_place = same and latest is not None and latest.retired is None
+    if (step.phase is not Phase.PROMOTED and not in_place) or (same and not _acted(facts, told, ref.version)):
         return before.history
     promotion = Promotion(
         version=ref.version,

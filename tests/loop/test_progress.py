@@ -142,6 +142,19 @@ def test_changes_in_place_do_not_crowd_earlier_versions_out_of_the_history():
     assert "1.3.0" in specs_of(release.status)
 
 
+def test_a_change_in_place_that_runs_is_promoted_although_the_trunk_asks_for_something_else_by_now():
+    release = running()
+    release.repo.edit(PROD, "min: 2", "min: 3")
+    release.turn()
+    assert release.status.stable.manifest != release.status.history[0].manifest
+    edit(release, by="")
+    release.settle()
+    status = release.status
+    assert (status.phase, [gate.kind for gate in status.gates]) == (Phase.PENDING, ["Signature"])
+    assert status.history[0].manifest == status.stable.manifest
+    assert [row.record.kind for row in status.outbox].count("Promoted") == 2
+
+
 def test_promotions_within_one_second_keep_their_order():
     release = running()
     for low in (1, 3):
