@@ -20,14 +20,13 @@ from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
 from reconciler.model.state import Apply, Directive, TargetState
 from reconciler.plan.compare import compare
 from reconciler.plan.conclude import announce, conclude, pods_health, stalled, versions_health
-from reconciler.plan.decide import Decision, decide
+from reconciler.plan.decide import BUDGET_AGAIN, Decision, decide
 from reconciler.plan.order import stages
 from reconciler.plan.safety import FOREIGN_HOME
 from reconciler.plan.seen import SeenTarget
 from reconciler.plan.smoke import due
 
 EXPLAIN_AFTER = 5.0  # seconds of being unhealthy before pods are asked why
-PRUNE_AGAIN = 10.0  # seconds between two deletions' worth of the budget, so that somebody can stop them
 EXPLAIN_AGAIN = 15.0  # seconds between two such questions
 
 
@@ -49,6 +48,8 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
         raise
     if not decision.plan.is_empty:  # what changes nothing needs no announcement: the report says it all
         stored = cluster.save(announce(seen, decision), stored)
+    if any(change.action is Action.DELETE for change in decision.plan.changes):
+        world.deleted[key] = seen.now
     done = act(seen, decision, wanted, cluster)
     return report(seen, decision, done, wanted, cluster, stored)
 
@@ -81,6 +82,7 @@ def look(
         pods={},
         now=world.now(),
         kinds=cluster.kinds(),
+        deleted_at=world.deleted.get(key),
     )
     wanted = world.rendering(key.release, directive, effective, seen.kinds)
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
@@ -192,7 +194,7 @@ def report(
     if decision.marked:
         return 0.0
     if decision.waiting:
-        return PRUNE_AGAIN
+        return BUDGET_AGAIN.total_seconds()
     if any(not health.healthy for health in state.status.versions.values()):
         return EXPLAIN_AGAIN if seen.pods else EXPLAIN_AFTER
     return None

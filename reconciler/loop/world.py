@@ -76,6 +76,7 @@ class World:
         self.claims = Claims()
         self._troubles: dict[Key, str] = {}
         self._written: dict[ReleaseKey, datetime] = {}
+        self.deleted: dict[TargetKey, datetime] = {}  # when a target's pass last deleted something
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
 
     @property

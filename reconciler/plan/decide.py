@@ -1,12 +1,14 @@
 """Changes become a plan: ordered, safe, and never more than the directive allows.
 
 A deletion needs two passes: the first only marks what is no longer rendered, a later one that still finds the mark
-deletes, no more at once than the budget allows, and where people are to confirm, only what they confirmed. With
-`selfHeal: false` drift stays in the plan's report and out of its changes.
+deletes, no more at once than the budget allows and not again before somebody could have stopped it, and where people
+are to confirm, only what they confirmed. With `selfHeal: false` drift stays in the plan's report and out of its
+changes.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Plan
@@ -14,6 +16,9 @@ from reconciler.plan import safety
 from reconciler.plan.compare import DELETED, DRIFT
 from reconciler.plan.order import order
 from reconciler.plan.seen import SeenTarget
+
+BUDGET_AGAIN = timedelta(seconds=10)
+"""Between two deletions' worth of the budget, whatever wakes the target meanwhile: its own deletions do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,9 @@ def _within_budget(changes: tuple[Change, ...], seen: SeenTarget) -> tuple[tuple
     if budget is None:
         return changes, []
     share = max(1, len(seen.inventory) * budget.percent // 100)
-    waiting = [change.ref for change in changes if change.action is Action.DELETE][min(budget.count, share) :]
+    spent = seen.deleted_at is not None and seen.now - seen.deleted_at < BUDGET_AGAIN
+    allowed = 0 if spent else min(budget.count, share)
+    waiting = [change.ref for change in changes if change.action is Action.DELETE][allowed:]
     return tuple(row for row in changes if row.action is not Action.DELETE or row.ref not in waiting), waiting
 
 

@@ -20,6 +20,7 @@ class SeenTarget:
     None before the first pass. `live` holds what the cluster has of every object that is wanted or in the inventory; an
     object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while,
     `answers` for those whose smoke request was sent just now. `kinds` are the optional kinds that the cluster has.
+    `deleted_at` is when this process last deleted something here.
     """
 
     key: TargetKey
@@ -34,6 +35,7 @@ class SeenTarget:
     now: datetime
     answers: Mapping[Version, SmokeAnswer] = field(default_factory=dict)
     kinds: Kinds = frozenset()
+    deleted_at: datetime | None = None
 
     @property
     def status(self) -> TargetStatus:

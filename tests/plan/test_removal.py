@@ -3,6 +3,9 @@
 And one to retire: everything stays but its pods and what sizes them.
 """
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from plan_cluster import OLD, STABLE, Target, told, told_again
 
@@ -10,6 +13,8 @@ from reconciler.errors import Stalled
 from reconciler.model.environment import PruneBudget
 from reconciler.model.plan import Action
 from reconciler.model.state import Apply, Role
+from reconciler.plan.compare import compare
+from reconciler.plan.decide import decide
 
 
 def removing(budget=None) -> Target:
@@ -57,6 +62,24 @@ def test_the_budget_lets_no_pass_delete_more_and_what_waits_keeps_its_mark():
         assert not set(deleted) & set(decision.waiting)
         passes += 1
     assert passes == -(-len(made) // 2)
+
+
+@pytest.mark.parametrize(("seconds", "deletions"), [(0, 0), (9, 0), (10, 2)])
+def test_what_its_own_deletions_wake_deletes_nothing_before_somebody_could_have_stopped_it(seconds, deletions):
+    target = removing(PruneBudget(count=2, percent=100))
+    target.turn()
+    seen = replace(target.seen(), deleted_at=target.now - timedelta(seconds=seconds))
+    decision = decide(seen, compare(target.wanted(seen), seen))
+    assert len([row for row in decision.plan.changes if row.action is Action.DELETE]) == deletions
+    assert len(decision.waiting) + deletions == len(target.state.status.inventory)
+
+
+def test_without_a_budget_all_of_it_goes_at_once():
+    target = removing()
+    target.turn()
+    seen = replace(target.seen(), deleted_at=target.now)
+    decision = decide(seen, compare(target.wanted(seen), seen))
+    assert (len(decision.plan.changes), decision.waiting) == (len(target.state.status.inventory), ())
 
 
 def test_a_share_of_less_than_one_object_is_one():
