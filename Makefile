@@ -31,8 +31,8 @@ coverage: $(VENV)/.dev ## Check that the rooms which decide are covered, every b
 	$(BIN)/python -m pytest -q tests/plan tests/rollout tests/trust tests/digest --cov=reconciler.plan \
 		--cov=reconciler.rollout --cov=reconciler.trust --cov=reconciler.digest --cov-branch --cov-fail-under=100
 
-seeds: $(VENV)/.dev ## Play many random worlds (ARGS=--seeds=500)
-	$(BIN)/python -m pytest -q tests/world $(or $(ARGS),--seeds=100)
+seeds: $(VENV)/.dev ## Play many random worlds in parallel (ARGS=--seeds=500)
+	$(BIN)/python tests/world/world_play.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ ABSENT = "real kube-apiserver: set KUBEBUILDER_ASSETS (make controlplane) or giv
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", metavar="FILE", help="run the tests that need a real cluster on this one")
-    parser.addoption("--seeds", type=int, default=1, metavar="N", help="how many random worlds tests/world plays")
+    parser.addoption("--seeds", type=int, default=3, metavar="N", help="how many random worlds tests/world plays")
     parser.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them")
 
 

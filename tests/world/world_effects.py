@@ -1,11 +1,8 @@
-"""What a world sees of its daemon from inside the process: the time it gets, every write it makes, what it logs."""
+"""What a world sees of its daemon from inside the process: every write it makes, and what it logs."""
 
 import contextlib
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -16,19 +13,6 @@ from reconciler.errors import ReconcilerError
 
 class Crash(BaseException):
     """The process is gone: nothing may catch it and put something in order."""
-
-
-class Clock:
-    """Real time and what was added to it."""
-
-    def __init__(self) -> None:
-        self.added = 0.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.added)
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.added
 
 
 class Effects:
@@ -43,7 +27,6 @@ class Effects:
         self.dead = False
         self._left: int | None = None
         self._lost = False
-        self._lock = threading.Lock()
         self._on_delete = on_delete
 
     def arm(self, after: int, *, lost: bool) -> None:
@@ -53,16 +36,14 @@ class Effects:
         self.dead, self._left = False, None
 
     def around(self, what: str, call: Callable[[], Any]) -> Any:
-        with self._lock:
-            if self.dead:
-                raise Crash(what)
-            self.count += 1
-            self.log.append(what)
-            if self._left is not None:
-                self._left -= 1
-                self.dead = self._left <= 0
-            dies = self.dead
-        if not dies:
+        if self.dead:
+            raise Crash(what)
+        self.count += 1
+        self.log.append(what)
+        if self._left is not None:
+            self._left -= 1
+            self.dead = self._left <= 0
+        if not self.dead:
             return call()
         if not self._lost:
             with contextlib.suppress(ReconcilerError):

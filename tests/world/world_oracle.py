@@ -1,27 +1,40 @@
 """What must be so when the world is at rest, worked out without the product's rules.
 
-It reads what people committed (told by the machine), the objects on the clusters, and Git. Rules it knows: who may
-sign what, that a worse score is denied outside of dev and a single replica in production, that an environment names its
-namespaces, that production may not leave a cluster, and that what does not hold leaves what ran before.
+It reads what people committed (told by the machine), the objects on the clusters, and Git. From the wishes and the
+clock it says which gates must be closed (`world_rules`), and with that which version runs, or which gate holds it and
+with which reason. What a wish could never have run (nobody approved it, it was held all the time) must not run.
 """
 
-import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-import yaml
+from world_clusters import Clusters
+from world_ledger import Told
+from world_people import PLATFORM
+from world_rules import (
+    ENVIRONMENTS,
+    EU,
+    RUNTIME,
+    US,
+    Env,
+    Gate,
+    Governs,
+    Key,
+    Runs,
+    Vote,
+    Wish,
+    approval,
+    denials,
+    waived,
+)
 from world_stage import HOME, Stage
 
-from reconciler.cli.audit import _problems
-from reconciler.cli.trust import trusted
 from reconciler.demo.stage import CLUSTERS
-from reconciler.edges.git.checkout import history
-from reconciler.loop.chain import verify_chain
 from reconciler.model.state import Phase, ReleaseStatus
 
-Key = tuple[str, str]
 NAMESPACES = {
     ("dev", "fraud-detector"): "fraud-dev",
     ("staging", "churn-scorer"): "churn-staging",
@@ -31,41 +44,8 @@ NAMESPACES = {
     ("prod", "support-chat"): "llm",
 }
 WHERE = {key: CLUSTERS if key == ("prod", "fraud-detector") else (HOME,) for key in NAMESPACES}
-EITHER = "?"  # denied, but it was good here: it runs when it came back near enough, and is held when it does not
-REPLICAS_IN_PROD = 2
-MARGIN = 0.1  # scores of good versions differ by less, those of worse ones by more, than every policy's margin
-
-
-@dataclass(frozen=True)
-class Wish:
-    """One text of a release's file: what it asks for, and whether it may."""
-
-    sha256: str
-    version: str
-    digest: str
-    score: float
-    low: int
-    why: str = ""
-    """Empty, or the kind of the gate that must be closed."""
-
-
-@dataclass
-class Governs:
-    """The governing documents that are in force, as far as anything here depends on them."""
-
-    args: str = ""  # an extra argument in the runtime onnx-http
-    namespaces: dict[str, bool] = field(default_factory=lambda: {"dev": True, "staging": True, "prod": True})
-    us_in_prod: bool = True
-    no_nines: bool = False
-    depth: int = 3
-
-
-@dataclass(frozen=True)
-class Runs:
-    """What may be running: a wish, and the runtime's argument it was made with."""
-
-    wish: Wish
-    args: str
+WHOLE = "*"
+_ENDED = ReleaseStatus()
 
 
 class Oracle:
@@ -73,50 +53,186 @@ class Oracle:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.governs = Governs()
+        blobs = {
+            path: stage.people._blob(stage.people.files[path]) for path in (RUNTIME, US, EU, *ENVIRONMENTS.values())
+        }
+        envs = {name: Env(blob=blobs[path]) for name, path in ENVIRONMENTS.items()}
+        self.governs = Governs(envs=envs, blobs=blobs)
         self.trunk: dict[Key, Wish | None] = {}
+        self.votes: dict[Key, list[Vote]] = {key: [] for key in NAMESPACES}
+        self.removals: dict[tuple[Key, str], tuple[str, str, str]] = {}  # manifest, signer, the statement's digest
+        self.texts: dict[Key, set[str]] = {key: set() for key in NAMESPACES}
         self.could: dict[Key, set[Runs]] = {key: set() for key in NAMESPACES}
-        self.promoted: dict[Key, set[str]] = {key: set() for key in NAMESPACES}
+        self.ran: dict[Key, set[Runs]] = {key: set() for key in NAMESPACES}
+        self.served: dict[Key, set[str]] = {key: set() for key in NAMESPACES}
+        self.may_end: set[tuple[Key, str]] = set()
+        self.clusters = Clusters(stage, self)
+        self.told = Told(stage)
+        stage.deleting = self.clusters.deleting
 
     # --- told
 
     def wishes(self, key: Key, wish: Wish | None) -> None:
         """The trunk's text of a release moved."""
         self.trunk[key] = wish
-        self.may_have_run(key)
-
-    def may_have_run(self, key: Key) -> None:
-        wish = self.trunk.get(key)
-        if wish and not wish.why:
-            self.could[key].add(Runs(wish, self._args(key)))
+        if wish:
+            self.texts[key].add(wish.sha256)
+        self.note()
 
     def governed(self, **changed: Any) -> None:
         """Another governing text is in force from now on."""
         self.governs = replace(self.governs, **changed)
+        self.note()
+
+    def note(self) -> None:
+        """What could run, and what could end, as everything is now."""
+        states = self.stage.releases()
         for key in NAMESPACES:
-            self.may_have_run(key)
+            status = states[key].status if key in states else _ENDED
+            wish = self.trunk.get(key)
+            if wish and self._may_run(key, wish, status):
+                self.could[key].add(Runs(wish, self.governs.args_of(key)))
+                self.served[key].add(wish.digest)
+            gone = [WHOLE] if wish is None else sorted(set(CLUSTERS) - set(self.governs.clusters(key)))
+            self.may_end |= {(key, name) for name in gone if self._may_end(key, name)}
 
-    def _args(self, key: Key) -> str:
-        return self.governs.args if key[1] == "fraud-detector" else ""
-
-    # --- expected
-
-    def closed(self, key: Key, wish: Wish | None, running: Wish | None) -> str:
-        """The kind of a gate that must be closed for this text; empty when none is."""
-        if wish is None:
-            return "Removal"
+    def _may_run(self, key: Key, wish: Wish, status: ReleaseStatus) -> bool:
+        env = self.governs.envs[key[0]]
         if wish.why:
-            return wish.why
-        if not self.governs.namespaces[key[0]]:
-            return "Reference"
-        if key == ("prod", "fraud-detector") and not self.governs.us_in_prod:
-            return "Removal"
-        denied = self.governs.no_nines and wish.version.startswith("9.")
-        denied |= bool(key[0] != "dev" and running and wish.score < running.score - MARGIN)
-        denied |= key[0] == "prod" and wish.low < REPLICAS_IN_PROD
-        if denied and wish.sha256 in self.promoted[key]:
-            return EITHER
-        return "Policy" if denied else ""
+            return False
+        if self.known(key, wish, status):
+            return True
+        if not env.there:
+            return False
+        asks = self._asked(key, self.governs.closure(key, wish), (wish.signer,), begun=False)
+        held = [*self._waits(key, wish), *(gate for gate in asks if gate.sure)]
+        return not held or bool(status.stable and status.stable.manifest == wish.sha256)
+
+    def _may_end(self, key: Key, cluster: str) -> bool:
+        manifest, signer, digest = self.removals.get((key, cluster), ("", "", ""))
+        if signer not in PLATFORM or manifest not in self.texts[key]:
+            return False
+        return not any(gate.sure for gate in self._asked(key, digest, (signer,), begun=False))
+
+    def allowed_to_end(self, key: Key, cluster: str) -> bool:
+        return bool({(key, WHOLE), (key, cluster)} & self.may_end)
+
+    # --- the gates
+
+    def known(self, key: Key, wish: Wish, status: ReleaseStatus) -> bool:
+        """Whether this text was good here, near enough and not too long ago."""
+        env = self.governs.envs[key[0]]
+        rows = list(reversed(status.history))
+        mine = [row for row in rows if row.manifest == wish.sha256]
+        if not mine:
+            return False
+        last = max(number for number, row in enumerate(rows) if row.version == mine[-1].version)
+        after = rows[last + 1 :]
+        age = self.stage.clock.now() - after[0].at if after else timedelta()
+        return len({row.version for row in after}) <= env.depth and age <= env.max_age
+
+    def _asked(self, key: Key, digest: str, authors: tuple[str, ...], *, begun: bool) -> list[Gate]:
+        asks = self.governs.envs[key[0]].approvals
+        if asks is None:
+            return []
+        return approval(asks, key, digest, self.votes[key], authors, self.stage.clock.now(), begun=begun)
+
+    def _waits(self, key: Key, wish: Wish, *, windows: bool = True) -> Iterator[Gate]:
+        """Holds, schedule, windows and freezes."""
+        now, env = self.stage.clock.now(), self.governs.envs[key[0]]
+        if any(hold.on(key, now) for hold in self.governs.holds.values()):
+            yield Gate("Hold", "OnHold")
+        if wish.not_before and now < wish.not_before:
+            yield Gate("Schedule", "NotYet")
+        if windows and env.windows:
+            yield from (Gate(*row) for row in env.windows.closed(now))
+
+    def gates(self, key: Key, status: ReleaseStatus, runs: Runs | None) -> list[Gate]:
+        """Every gate that must be, or may be, closed for what the trunk asks."""
+        wish, env = self.trunk.get(key), self.governs.envs[key[0]]
+        if wish is None:
+            return self._ending(key, WHOLE, status)
+        if wish.why == "Document":
+            return [Gate("Document", "Invalid")]
+        found = [Gate("Signature", "NotVerified")] if wish.why == "Signature" else []
+        if not env.there:
+            return [*found, Gate("Reference", "Invalid")]
+        for name in sorted(set(status.directives) - set(self.governs.clusters(key))):
+            found += self._ending(key, name, status)
+        today = Runs(wish, self.governs.args_of(key))
+        known = self.known(key, wish, status)
+        if runs != today:
+            found += self._people(key, today, status, known=known)
+            found += self._time(key, today, runs, status, known=known)
+        found += self._policies(key, today, runs, known=known)
+        return found
+
+    def _people(self, key: Key, today: Runs, status: ReleaseStatus, *, known: bool) -> list[Gate]:
+        closure = self.governs.closure(key, today.wish)
+        begun = status.candidate is not None and status.candidate.closure == closure
+        found = self._asked(key, closure, (today.wish.signer,), begun=begun)
+        return [replace(gate, sure=False) for gate in found] if known else found
+
+    def _time(self, key: Key, today: Runs, runs: Runs | None, status: ReleaseStatus, *, known: bool) -> list[Gate]:
+        flies = status.candidate is not None and status.candidate.manifest == today.wish.sha256
+        if today.same_version(runs) and known and not today.wish.why:
+            return []
+        env = self.governs.envs[key[0]]
+        found = list(self._waits(key, today.wish))
+        if known and (status.candidate or not runs or runs.wish.sha256 != today.wish.sha256):
+            return [replace(gate, sure=False) for gate in found]
+        if flies and env.windows and env.windows.overrun == "finish":
+            return [replace(gate, sure=gate.kind not in ("Window", "Freeze")) for gate in found]
+        return found
+
+    def _policies(self, key: Key, today: Runs, runs: Runs | None, *, known: bool) -> list[Gate]:
+        running, now = runs.wish if runs else None, self.stage.clock.now()
+        denied = bool(list(denials(key, today.wish, running, self.governs, now)))
+        order = self._order(key, today.wish, running)
+        sure = (denied or order == "no") and runs != today and not known
+        return [Gate("Policy", "PolicyDenied", sure=sure)] if denied or order else []
+
+    def _order(self, key: Key, wish: Wish, running: Wish | None) -> str:
+        """What the promotion order says: `no`, `?`, or nothing against it."""
+        env, now = self.governs.envs[key[0]], self.stage.clock.now()
+        if not env.after or (running and running.digest == wish.digest):
+            return ""
+        if waived(key, wish, "promotion-order", self.governs.waivers, now):
+            return ""
+        above = (env.after, key[1])
+        if wish.digest not in self.served.get(above, set()):
+            return "no"
+        state = self.stage.releases().get(above)
+        if state is None or state.status.stable is None:
+            return "no"
+        runs = self.clusters.running(above, state.status)
+        ready = next((row for row in state.status.conditions if row.type == "Ready"), None)
+        if runs is None or runs.wish.digest != wish.digest or ready is None or ready.status != "True":
+            return "?"
+        rows = [row.at for row in state.status.history if row.version == state.status.stable.version]
+        return "" if rows and now - max(ready.since, *rows) >= env.soak else "?"
+
+    def _ending(self, key: Key, cluster: str, status: ReleaseStatus) -> list[Gate]:
+        """The gates of a removal; none when it is signed and approved, and has to happen."""
+        manifest, signer, digest = self.removals.get((key, cluster), ("", "", ""))
+        wish = self.trunk.get(key)
+        meant = {status.manifest, *(ref.manifest for ref in (status.stable, status.candidate) if ref)}
+        meant |= {wish.sha256} if wish else set()
+        unsigned = Gate("Removal", "RemovalNotSigned")
+        if signer not in PLATFORM or manifest not in meant:
+            return [unsigned]
+        asked = self._asked(key, digest, (signer,), begun=False)
+        return [replace(unsigned, sure=all(gate.sure for gate in asked)), *asked] if asked else []
+
+    def all_gates(self) -> list[Any]:
+        """Everything that time may change by itself."""
+        states = self.stage.releases()
+        found: list[Any] = []
+        for key in NAMESPACES:
+            if key in states:
+                status = states[key].status
+                found.append((key, self.gates(key, status, self.clusters.running(key, status))))
+        return found
 
     # --- asked
 
@@ -125,44 +241,76 @@ class Oracle:
         states = self.stage.releases()
         for key in NAMESPACES:
             state = states.get(key)
-            if state is None:
-                yield f"{key}: there is no ReleaseState"
+            if state is None or state.status.phase is Phase.REMOVED:
+                yield from (f"{key}: {problem}" for problem in self._no_state(key, known=state is not None))
                 continue
             yield from (f"{key}: {problem}" for problem in self._release(key, state.status))
-        yield from self.stage.wrong
+        yield from self.clusters.wrong
         yield from (f"a trace was logged: {fault}" for fault in self.stage.log.faults)
-        yield from self._ledger({key: state.status for key, state in states.items()})
+        yield from self.told.problems({key: state.status for key, state in states.items()})
+
+    def _no_state(self, key: Key, *, known: bool) -> Iterator[str]:
+        if known:
+            yield "it ended, and its ReleaseState is still there"
+        elif self.trunk.get(key) is not None:
+            yield "there is no ReleaseState"
+        elif (key, WHOLE) not in self.may_end:
+            yield "it ended, and nobody signed and approved that"
+        yield from self.clusters.nothing_left(key, CLUSTERS)
 
     def _release(self, key: Key, status: ReleaseStatus) -> Iterator[str]:
-        if status.stable is None:
-            yield f"nothing is stable: {status.message}"
-            return
-        runs = self._running(key, status)
-        if runs is None:
+        runs = self.clusters.running(key, status)
+        if status.stable is not None and runs is None:
             known = [(row.wish.version, row.args) for row in self.could[key]]
-            yield f"{status.stable.model_version} is stable, which nobody asked for: {known}"
+            yield f"{status.stable.model_version} is stable, which nobody asked for, or which could not run: {known}"
             return
-        wish = self.trunk[key]
-        gate = self.closed(key, wish, runs.wish)
+        wish = self.trunk.get(key)
+        expected = self.gates(key, status, runs)
+        yield from self._held(expected, status)
         broken = wish is not None and wish.version in self.stage.broken
-        if gate and gate != EITHER:
-            yield from self._held(gate, status)
-        elif wish is not None and not gate and not broken:
-            yield from self._arrived(Runs(wish, self._args(key)), runs, status)
-        elif broken and not gate and runs.wish != wish and not re.search("failed|wait", status.message):
+        actual = bool(status.gates)
+        if wish is None and not actual:
+            yield f"its removal is signed and approved, and it is {status.phase}"
+        elif wish is not None and not actual and not broken:
+            yield from self._arrived(Runs(wish, self.governs.args_of(key)), runs, status)
+        elif broken and not actual and runs and runs.wish != wish and not re.search("failed|wait", status.message):
             yield f"a failing candidate is not told about: {status.message!r}"
+        returns = wish and not wish.why and not broken and self.known(key, wish, status)
+        if wish and returns and runs and runs.wish.version != wish.version:
+            yield f"{wish.version} was good here and must return whatever is closed: {status.message}"
+        if runs is None:
+            if not actual and not broken:
+                yield f"nothing is stable: {status.message}"
+            return
         ready = next(row for row in status.conditions if row.type == "Ready")
         if ready.status != "True" and not self._excused(status):
             yield f"not Ready: {ready.message}"
-        for cluster in WHERE[key]:
-            yield from (f"{cluster}: {problem}" for problem in self._cluster(key, status, runs, cluster))
+        yield from self.clusters.problems(key, status, runs, resolves=self._resolves(key))
 
-    def _arrived(self, asked: Runs, runs: Runs, status: ReleaseStatus) -> Iterator[str]:
+    def _resolves(self, key: Key) -> bool:
+        wish = self.trunk.get(key)
+        return wish is not None and wish.why != "Document" and self.governs.envs[key[0]].there
+
+    def _held(self, expected: list[Gate], status: ReleaseStatus) -> Iterator[str]:
+        actual = {(row.kind, row.reason) for row in status.gates}
+        missing = {(row.kind, row.reason) for row in expected if row.sure} - actual
+        extra = actual - {(row.kind, row.reason) for row in expected}
+        if missing:
+            yield f"must be held by {sorted(missing)}, is held by {sorted(actual)}: {status.message}"
+        if extra:
+            why = [gate.message for gate in status.gates if (gate.kind, gate.reason) in extra]
+            yield f"held without reason by {sorted(extra)}: {why} (expected: {expected})"
+        if not all(row.message for row in status.gates):
+            yield "a closed gate says nothing"
+        held = next(row for row in status.conditions if row.type == "Held")
+        if (held.status == "True") != bool(actual) or (actual and not held.message):
+            yield "Held does not say so"
+
+    def _arrived(self, asked: Runs, runs: Runs | None, status: ReleaseStatus) -> Iterator[str]:
         """What is asked for is what is stable, and nothing is in its way."""
         if runs != asked:
-            yield f"{runs.wish.version} {runs.args} is stable, not {asked.wish.version} {asked.args}: {status.message}"
-        if status.gates:
-            yield f"held without reason: {[gate.message for gate in status.gates]}"
+            has = f"{runs.wish.version} {runs.args}" if runs else "nothing"
+            yield f"{has} is stable, not {asked.wish.version} {asked.args}: {status.message}"
         if status.phase is not Phase.PROMOTED:
             yield f"phase {status.phase}: {status.message}"
 
@@ -171,111 +319,34 @@ class Oracle:
         versions = {ref.model_version for ref in (status.stable, status.candidate) if ref}
         return bool(versions & set(self.stage.broken))
 
-    def _running(self, key: Key, status: ReleaseStatus) -> Runs | None:
-        """Which of what could run is stable: by its manifest, and by the arguments of its pods' template."""
-        assert status.stable
-        name = f"{key[1]}-{status.stable.version.removeprefix('sha256:')[:10]}"
-        path = f"/apis/apps/v1/namespaces/{NAMESPACES[key]}/deployments/{name}"
-        container = self.stage.ask(WHERE[key][0], "GET", path).get("spec", {}).get("template", {})
-        text = yaml.safe_dump(container)
-        for row in self.could[key]:
-            if row.wish.sha256 == status.stable.manifest and (row.args in text if row.args else "--extra" not in text):
-                return row
-        return None
+    # --- learning
 
-    def _held(self, gate: str, status: ReleaseStatus) -> Iterator[str]:
-        kinds = {row.kind for row in status.gates}
-        if gate not in kinds:
-            yield f"must be held by {gate}, is held by {sorted(kinds)}: {status.message}"
-        if not all(row.message for row in status.gates):
-            yield "a closed gate says nothing"
-        held = next(row for row in status.conditions if row.type == "Held")
-        if held.status != "True" or not held.message:
-            yield "Held does not say so"
-
-    def _cluster(self, key: Key, status: ReleaseStatus, runs: Runs, cluster: str) -> Iterator[str]:
-        namespace = NAMESPACES[key]
-        stable, candidate = status.stable, status.candidate
-        assert stable
-        names = {ref: f"{key[1]}-{ref.version.removeprefix('sha256:')[:10]}" for ref in (stable, candidate) if ref}
-        deployments = {
-            row["metadata"]["name"]: row
-            for row in self.stage.items(cluster, f"/apis/apps/v1/namespaces/{namespace}/deployments")
-        }
-        if names[stable] not in deployments:
-            yield f"the stable Deployment {names[stable]} is missing"
-            return
-        others = set(deployments) - set(names.values())
-        if len(others) > self.governs.depth:
-            yield f"{len(others)} other Deployments are kept, at most {self.governs.depth} may be"
-        for name in others:
-            if deployments[name]["spec"]["replicas"]:
-                yield f"{name} is neither stable nor candidate and has {deployments[name]['spec']['replicas']} replicas"
-        spec = yaml.safe_dump(deployments[names[stable]]["spec"]["template"])
-        if runs.wish.digest not in spec or (runs.args and runs.args not in spec):
-            yield f"{names[stable]} does not serve {runs.wish.digest} {runs.args}"
-        if "reconciler.test/drift" in yaml.safe_dump(list(deployments.values())):
-            yield "drift is not repaired"
-        if candidate is None:
-            yield from self._pods(runs, cluster, namespace)
-        services = {
-            row["metadata"]["name"] for row in self.stage.items(cluster, f"/api/v1/namespaces/{namespace}/services")
-        }
-        if not {key[1], names[stable]} <= services:
-            yield f"Services are missing: {services}"
-
-    def _pods(self, runs: Runs, cluster: str, namespace: str) -> Iterator[str]:
-        pods = self.stage.items(cluster, f"/api/v1/namespaces/{namespace}/pods")
-        versions = {pod["metadata"]["annotations"]["reconciler.dev/model-version"] for pod in pods}
-        if versions != {runs.wish.version}:
-            yield f"pods of {sorted(versions)} run, {runs.wish.version} should"
-        if len(pods) < runs.wish.low:
-            yield f"{len(pods)} pods run, at least {runs.wish.low} should"
-
-    # --- the ledger
-
-    def records(self) -> list[Any]:
-        with history(self.stage.organisation.folder / "models.git") as opened:
-            files, _ = opened.read(opened.resolve("refs/heads/reconciler/ledger"))
-        trust = trusted(self.stage.organisation.folder / "trust.yaml")
-        chain = verify_chain(files, trust)
-        self._audit = _problems(chain, files, trust)
-        return [link.record for link in chain.links]
+    def forget_votes(self, keys: Any) -> None:
+        """States are lost: when votes were seen first may be forgotten with them."""
+        for key in keys:
+            for vote in self.votes[key]:
+                vote.latest = None
 
     def learn(self) -> None:
-        """At rest: what runs is what runs, and what was promoted is known-good."""
-        for key, state in self.stage.releases().items():
-            runs = self._running(key, state.status)
-            wish = self.trunk[key]
-            keep = {runs} if runs else set()
-            if wish and not wish.why:
-                keep |= {row for row in self.could[key] if row.wish == wish and row.args == self._args(key)}
-            # A known-good version that comes back comes back as it was.
-            keep |= {
-                row
-                for row in self.could[key]
-                if row.wish.sha256 in self.promoted[key] and runs and row.wish == runs.wish
-            }
-            self.could[key] = keep
-        for record in self.records():
-            if record.kind in ("Promoted", "RolledBack"):
-                self.promoted[record.environment, record.name].add(record.detail["promotion"]["manifest"])
+        """At rest: what runs is what runs, and what was promoted may come back."""
+        states = self.stage.releases()
+        promoted = self.told.promoted()
+        for key in NAMESPACES:
+            status = states[key].status if key in states else _ENDED
+            runs = self.clusters.running(key, status)
+            self.ran[key] |= {row for row in self.could[key] if row.wish.sha256 in promoted.get(key, set())}
+            flying = status.candidate.manifest if status.candidate else ""
+            self.could[key] = {row for row in self.could[key] if row == runs or row.wish.sha256 == flying}
+            self.may_end -= {(key, WHOLE)} if status.directives else set()
+            self.may_end -= {(key, name) for name in status.directives}
+            self._saw_votes(key, status, runs)
+        self.note()
 
-    def _ledger(self, statuses: dict[Key, ReleaseStatus]) -> Iterator[str]:
-        records = self.records()
-        yield from (f"audit: {problem}" for problem in self._audit)
-        for key, status in statuses.items():
-            told = [
-                (row.version, row.detail["promotion"]["manifest"])
-                for row in records
-                if (row.environment, row.name) == key and row.kind in ("Promoted", "RolledBack")
-            ]
-            kept = [(row.version, row.manifest) for row in reversed(status.history)]
-            if told[-len(kept) :] != kept:
-                shown = [[(a[7:13], b[7:13]) for a, b in rows] for rows in (told, kept)]
-                yield f"{key}: the ledger tells promotions {shown[0]}, the state {shown[1]}"
-            doubles = [one for one, two in itertools.pairwise(told) if one == two]
-            if doubles:
-                yield f"{key}: promoted twice in a row: {doubles}"
-            if status.stable and kept and kept[-1] != (status.stable.version, status.stable.manifest):
-                yield f"{key}: {status.stable.model_version} is stable, the last promotion is another"
+    def _saw_votes(self, key: Key, status: ReleaseStatus, runs: Runs | None) -> None:
+        wish = self.trunk.get(key)
+        seen = {(row.person, row.closure) for row in status.approvals}
+        asked = wish and runs != Runs(wish, self.governs.args_of(key))
+        if asked or wish is None:
+            for vote in self.votes[key]:
+                if vote.latest is None and (vote.person, vote.digest) in seen:
+                    vote.latest = self.stage.clock.now()

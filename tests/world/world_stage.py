@@ -1,14 +1,15 @@
 """The simulated world: a real repository with real signatures, two embedded clusters, and the product's own daemon.
 
-Not the machine that plays with it and not what is expected of it. Nothing runs in the background but the daemon's
-watches and the clusters' controllers: polls, passes and flushes are turned by hand. `Clock` moves what the daemon takes
-for the time (and the queue's delays with it); `Effects` sees every write and can end the daemon around any of them.
+Not the machine that plays with it and not what is expected of it. Nothing happens by itself: polls, passes, flushes,
+watches and controllers are turned by hand, in one thread, and time stands still until `tick`. `Effects` sees every
+write and can end the daemon around any of them. A world at rest is made once per process; `staged` puts it back.
 """
 
+import atexit
 import contextlib
+import random
 import shutil
-import subprocess
-import time
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,20 @@ from unittest.mock import patch
 
 import orjson
 import yaml
-from world_effects import Clock, Crash, Effects, Log
+from world_clock import Clock, Dice, simulated
+from world_effects import Crash, Effects, Log
+from world_git import without_processes
+from world_people import People, organise
+from world_wire import Feeds, Hands, Wire, by_hand
 
 from reconciler.cli.install import apply_all
 from reconciler.config import load
-from reconciler.demo.api import Cluster, serve
+from reconciler.demo.api import Cluster
 from reconciler.demo.api.controllers import faults as pod_faults
 from reconciler.demo.api.controllers import pods as pod_controller
 from reconciler.demo.api.messages import Request
-from reconciler.demo.organisation import Organisation, make
 from reconciler.demo.stage import CLUSTERS, NAMESPACES
 from reconciler.edges.cel.engine import CelEngine
-from reconciler.edges.kube import circuit, feed
 from reconciler.edges.kube.connect import open_kubeconfig
 from reconciler.errors import ReconcilerError
 from reconciler.loop import daemon as daemon_module
@@ -35,40 +38,73 @@ from reconciler.loop.daemon import Daemon
 from reconciler.model.state import ReleaseState, TargetState
 
 HOME = "eu-1"
-_QUIET = 0.12  # seconds without a pass that is due; caches follow the clusters within a fraction of it
+_BUSY = 1000  # turns without a pause after which a world counts as never quiet
 _ALLOW = frozenset({"plainLoopback"})
 _STATES = "/apis/reconciler.dev/v1alpha1"
+
+
+class Restless(AssertionError):
+    """Passes follow passes although no time passes."""
 
 
 class Stage:
     """Everything of one world. Made by `staged`."""
 
     def __init__(self, folder: Path) -> None:
-        self.organisation: Organisation = make(folder / "acme", metrics="127.0.0.1:0")
-        self.checkout = self.organisation.checkout
+        self.clock, self.dice = Clock(), Dice()
         self.clusters = {name: Cluster(name) for name in CLUSTERS}
-        self.server = serve(self.clusters.values())
-        self.server.write_kubeconfig(self.organisation.kubeconfig)
-        self.clock = Clock()
+        self.hands = {name: Hands(cluster) for name, cluster in self.clusters.items()}
+        self.wire = Wire(self.clusters)
+        self.feeds = Feeds(self.wire, self.clock)
         self.log = Log()
         self.effects = Effects(self._deleting)
-        self.namespaces = {
-            f"{path.parent.name}/{path.stem}": yaml.safe_load(path.read_text())["spec"]["targets"]["namespace"]
-            for path in self.checkout.top.glob("releases/*/*.yaml")
-        }
-        self.wrong: list[str] = []  # deletions that must never be asked for
+        self.deleting: Callable[[str, str], None] = lambda _cluster, _path: None
         self.broken: dict[str, str] = {}  # model version → how its pods fail
+        self.chance: Callable[[], bool] = lambda: True  # whether something that could turn does so now
         self.daemon: Daemon | None = None
+        self.starts: set[float] = set()  # moments at which a daemon started
         self._engine = CelEngine()
-        self._paused: set[str] = set()
-        for name in CLUSTERS:
-            connection = open_kubeconfig(self.organisation.kubeconfig, name, name=name, allow=_ALLOW)
-            with contextlib.redirect_stdout(None):
-                apply_all(connection, timeout=30)
-            connection.close()
-            for namespace in NAMESPACES:
-                body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-                self.ask(name, "POST", "/api/v1/namespaces", body)
+        self._verdicts: dict[str, Any] = {}
+        self._parsed: dict[tuple[str, str], Any] = {}
+        with self._patched():
+            self.organisation = organise(folder / "acme")
+            self.people = People(self.organisation, self.clock)
+            self.organisation.kubeconfig.write_text(self.wire.kubeconfig())
+            self.namespaces = {
+                path.removeprefix("releases/").removesuffix(".yaml"): yaml.safe_load(data)["spec"]["targets"][
+                    "namespace"
+                ]
+                for path, data in self.people.files.items()
+                if path.startswith("releases/") and path.endswith(".yaml")
+            }
+            for name in CLUSTERS:
+                self._prepare(name)
+
+    def _prepare(self, name: str) -> None:
+        store = self.clusters[name].store
+        store._first = store.version = 1_000_000
+        self.clusters[name].start()
+        connection = open_kubeconfig(self.organisation.kubeconfig, name, name=name, allow=_ALLOW)
+        with contextlib.redirect_stdout(None):
+            apply_all(connection, timeout=30)
+        for namespace in NAMESPACES:
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            self.ask(name, "POST", "/api/v1/namespaces", body)
+        self.hands[name].settle()
+
+    @contextlib.contextmanager
+    def _patched(self) -> Iterator[None]:
+        with (
+            simulated(self.clock, self.dice),
+            by_hand(self.wire, self),
+            patch.object(pod_faults, "mode_of", self.mode),
+            patch.object(pod_controller, "mode_of", self.mode),
+        ):
+            yield
+
+    def shuffle(self, rows: list[int]) -> None:
+        """The order of what the product does side by side."""
+        self.dice.source.shuffle(rows)
 
     # --- hands on the clusters (never through the daemon's connections)
 
@@ -78,30 +114,33 @@ class Stage:
         answer = self.clusters[cluster].answer(Request.of(method, path, {"content-type": kind}, data))
         return orjson.loads(answer.body) if answer.body else {}
 
-    def items(self, cluster: str, path: str) -> list[dict[str, Any]]:
-        found = self.ask(cluster, "GET", path).get("items") or []
-        return [item for item in found if "deletionTimestamp" not in item["metadata"]]
+    def rows(self, cluster: str, group: str, plural: str, namespace: str = "") -> list[dict[str, Any]]:
+        """Objects as they are stored, without those that are being deleted."""
+        items = self.clusters[cluster].store.items((group, plural), namespace)
+        return [item.body for item in items if "deletionTimestamp" not in item.body["metadata"]]
+
+    def _states(self, kind: Any, plural: str, cluster: str) -> dict[tuple[str, str], Any]:
+        found = {}
+        for row in self.rows(cluster, "reconciler.dev", plural):
+            at = (row["metadata"]["uid"], row["metadata"]["resourceVersion"])
+            if at not in self._parsed:
+                self._parsed[at] = kind.from_data({**row["spec"], "status": row.get("status") or {}})
+            value = self._parsed[at]
+            found[value.release.environment, value.release.name] = value
+        return found
 
     def releases(self) -> dict[tuple[str, str], ReleaseState]:
-        rows = self.items(HOME, f"{_STATES}/namespaces/reconciler-system/releasestates")
-        values = [ReleaseState.from_data({**row["spec"], "status": row.get("status") or {}}) for row in rows]
-        return {(value.release.environment, value.release.name): value for value in values}
+        return self._states(ReleaseState, "releasestates", HOME)
 
     def targets(self, cluster: str) -> dict[tuple[str, str], TargetState]:
-        rows = self.items(cluster, f"{_STATES}/targetstates")
-        values = [TargetState.from_data({**row["spec"], "status": row.get("status") or {}}) for row in rows]
-        return {(value.release.environment, value.release.name): value for value in values}
+        return self._states(TargetState, "targetstates", cluster)
 
     def pause(self, cluster: str) -> None:
-        if cluster not in self._paused:
-            self.server.pause(cluster)
-            self._paused.add(cluster)
+        self.wire.cut.add(cluster)
 
     def resume(self) -> None:
         """Everything can be reached and does as it is told."""
-        for name in sorted(self._paused):
-            self.server.resume(name)
-        self._paused.clear()
+        self.wire.cut.clear()
         self.give_git_back()
         for cluster in self.clusters.values():
             cluster.faults.clear()
@@ -110,7 +149,7 @@ class Stage:
         """No pod fails any more; those that did are made again."""
         self.broken.clear()
         for name in CLUSTERS:
-            for pod in self.items(name, "/api/v1/pods"):
+            for pod in self.rows(name, "", "pods"):
                 rows = (pod.get("status") or {}).get("conditions") or []
                 if not any(row["type"] == "Ready" and row["status"] == "True" for row in rows):
                     meta = pod["metadata"]
@@ -121,21 +160,7 @@ class Stage:
         return self.broken.get(notes.get("reconciler.dev/model-version", ""), "")
 
     def _deleting(self, cluster: str, path: str) -> None:
-        """The daemon is about to delete something: never what is stable somewhere, never a release's own objects."""
-        *_, namespace, kind, name = path.split("/")
-        here = [
-            value
-            for value in self.releases().values()
-            if self.namespaces.get(value.release.environment + "/" + value.release.name) == namespace
-        ]
-        stable = [
-            f"{value.release.name}-{value.status.stable.version.removeprefix('sha256:')[:10]}"
-            for value in here
-            if value.status.stable
-        ]
-        kept = {*stable, *(value.release.name for value in here)}
-        if kind == "targetstates" or (kind in ("deployments", "services") and name in kept):
-            self.wrong.append(f"DELETE {path} on {cluster}")
+        self.deleting(cluster, path)
 
     # --- the daemon
 
@@ -143,7 +168,9 @@ class Stage:
         """A new process; what the old one had in memory is gone."""
         self.stop()
         self.effects.reset()
-        with patch.object(daemon_module, "CelEngine", lambda: _Shared(self._engine)):
+        self.starts.add(self.clock.passed)
+        self.feeds = Feeds(self.wire, self.clock)
+        with patch.object(daemon_module, "CelEngine", lambda: _Shared(self._engine, self._verdicts)):
             self.daemon = Daemon(load(self.organisation.settings), log=self.log, now=self.clock.now)
         self.daemon.queue._clock = self.clock.monotonic
         self.daemon.open(timeout=1.0)
@@ -160,7 +187,6 @@ class Stage:
         try:
             work()
         except ReconcilerError:
-            time.sleep(0.05)
             return False
         except Crash:
             self.revive()
@@ -176,6 +202,7 @@ class Stage:
                 continue
             except ReconcilerError:
                 self.resume()
+                self.tick(1)
                 continue
             return
 
@@ -187,6 +214,7 @@ class Stage:
     def poll_or_fail(self) -> None:
         """Look at the trunk."""
         assert self.daemon
+        self.turn_watches()
         for source in self.daemon.world.sources.values():
             source.poll()
 
@@ -201,24 +229,36 @@ class Stage:
         assert self.daemon
         self.daemon._leader.turn()
 
+    def turn_watches(self) -> bool:
+        """Controllers and watches go on, as far as chance lets them; whether any did."""
+        moved = False
+        for hands in self.hands.values():
+            if self.chance():
+                moved |= hands.turn()
+        for feed in self.feeds.due():
+            if self.chance():
+                self.feeds.turn(feed)
+                moved = True
+        return moved
+
     def turn(self, passes: int) -> None:
         """At most so many passes, of those that are due."""
         assert self.daemon
         self.lead()
         for _ in range(passes):
+            self.turn_watches()
             if not self.daemon._workers[0].turn(wait=False):
                 return
 
-    def drain(self, quiet: float = _QUIET) -> None:
-        """Passes until nothing was due for a moment."""
+    def drain(self) -> None:
+        """Passes until nothing is due and nobody has anything to tell."""
         assert self.daemon
         self.lead()
-        since = time.monotonic()
-        while time.monotonic() - since < quiet:
-            if self.daemon._workers[0].turn(wait=False):
-                since = time.monotonic()
-            else:
-                time.sleep(0.005)
+        for _ in range(_BUSY):
+            moved = self.turn_watches()
+            if not self.daemon._workers[0].turn(wait=False) and not moved:
+                return
+        raise Restless("passes follow passes: " + "; ".join(self.effects.log[-12:] + self.log.lines[-12:]))
 
     def round(self) -> None:
         """What a running daemon does in a while: poll, passes, flush."""
@@ -240,7 +280,7 @@ class Stage:
             self.daemon._look_at_cluster(handle.key)
 
     def tick(self, seconds: float) -> None:
-        self.clock.added += seconds
+        self.clock.passed += seconds
 
     def lose_data(self) -> None:
         """The daemon's disk is gone (only while it does not run)."""
@@ -248,58 +288,109 @@ class Stage:
 
     # --- git
 
+    @property
+    def _origin(self) -> Path:
+        return self.organisation.folder / "models.git"
+
+    @property
+    def git_away(self) -> bool:
+        return not self._origin.exists()
+
     def take_git_away(self) -> None:
         """The Git host cannot be reached."""
-        (self.organisation.folder / "models.git").rename(self.organisation.folder / "away.git")
+        self._origin.rename(self.organisation.folder / "away.git")
 
     def give_git_back(self) -> None:
         """It can be reached, if it could not."""
         away = self.organisation.folder / "away.git"
         if away.exists():
-            away.rename(self.organisation.folder / "models.git")
+            away.rename(self._origin)
 
-    def git(self, *arguments: str) -> str:
-        """Plain git in the origin."""
-        done = subprocess.run(
-            ["git", "-C", str(self.organisation.folder / "models.git"), *arguments],
-            check=True, capture_output=True, text=True,
-            env={"GIT_AUTHOR_NAME": "m", "GIT_AUTHOR_EMAIL": "m@x", "GIT_COMMITTER_NAME": "m",
-                 "GIT_COMMITTER_EMAIL": "m@x", "PATH": "/usr/bin:/bin:/usr/local/bin"},
-        )  # fmt: skip
-        return done.stdout.strip()
+    # --- once per process
 
-    def close(self) -> None:
+    def save(self) -> dict[str, Any]:
+        """The world at rest, with its daemon stopped."""
         self.stop()
-        self._engine.close()
-        self.server.stop()
+        kept = self.organisation.folder.with_name("kept")
+        shutil.copytree(self.organisation.folder, kept)
+        return {
+            "folder": kept, "clusters": {name: hands.save() for name, hands in self.hands.items()},
+            "passed": self.clock.passed,
+        }  # fmt: skip
+
+    def put_back(self, saved: dict[str, Any]) -> None:
+        """The world as it was saved, without a daemon."""
+        self.stop()
+        shutil.rmtree(self.organisation.folder)
+        shutil.copytree(saved["folder"], self.organisation.folder, copy_function=shutil.copyfile)
+        (self.organisation.folder / "keys" / "daemon").chmod(0o600)
+        self.clock.passed = saved["passed"]
+        self.dice.source = random.Random(1)  # noqa: S311  # not the first: what exists has its numbers
+        self.broken.clear()
+        self.wire.cut.clear()
+        self.effects.reset()
+        self.effects.log.clear()
+        self.log.lines.clear()
+        self.log.faults.clear()
+        self._parsed.clear()
+        self.starts.clear()
+        self.chance = lambda: True
+        for name, hands in self.hands.items():
+            hands.load(saved["clusters"][name])
+        self.people = People(self.organisation, self.clock)
 
 
 class _Shared:
-    """The policy engine outlives a daemon here: starting its process is slow and of no interest."""
+    """The policy engine outlives a daemon here, and remembers what it said: it is not what is played with."""
 
-    def __init__(self, engine: CelEngine) -> None:
-        self.ask = engine.ask
+    def __init__(self, engine: CelEngine, known: dict[str, Any]) -> None:
+        self._engine, self._known = engine, known
+
+    def ask(self, questions: list[Any]) -> list[Any]:
+        new = {question.digest: question for question in questions if question.digest not in self._known}
+        self._known |= dict(zip(new, self._engine.ask(list(new.values())), strict=True)) if new else {}
+        return [self._known[question.digest] for question in questions]
 
     def close(self) -> None:
         """Stays."""
 
 
-@contextlib.contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
-    """A world whose daemon is up, with short waits where a real one is patient with the network."""
-    stage = Stage(folder)
-    with (
-        stage.effects.seen(),
-        patch.object(feed, "_FIRST_SECONDS", 0.02),
-        patch.object(feed, "_LONGEST_SECONDS", 0.1),
-        patch.object(circuit, "_FIRST_SECONDS", 0.1),
-        patch.object(circuit, "_LONGEST_SECONDS", 0.3),
-        patch.object(pod_faults, "mode_of", stage.mode),
-        patch.object(pod_controller, "mode_of", stage.mode),
-    ):
-        try:
+_made: tuple[Stage, dict[str, Any]] | None = None
+
+
+def _first() -> tuple[Stage, dict[str, Any]]:
+    """The stage of this process and its world at rest: six releases are Promoted."""
+    global _made  # noqa: PLW0603  # made once, because it is what costs
+    if _made is None:
+        folder = Path(tempfile.mkdtemp(prefix="reconciler-world-"))
+        stage = Stage(folder)
+        with stage._patched():
             stage.start()
+            for _ in range(40):
+                stage.round()
+                stage.tick(7)
+            _made = stage, stage.save()
+        atexit.register(_end, stage, folder)
+    return _made
+
+
+def _end(stage: Stage, folder: Path) -> None:
+    stage._engine.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged(*, processes: bool = False) -> Iterator[Stage]:
+    """A world whose daemon is up; with `processes` git itself fetches and pushes."""
+    stage, saved = _first()
+    with stage._patched(), contextlib.ExitStack() as undo:
+        if not processes:
+            undo.enter_context(without_processes())
+        undo.enter_context(stage.effects.seen())
+        stage.put_back(saved)
+        stage.start()
+        try:
             yield stage
         finally:
             stage.resume()
-            stage.close()
+            stage.stop()

@@ -1,19 +1,34 @@
-"""The random steps: what people, networks and machines do to a world, each a function of one machine."""
+"""The random steps: what people, networks, machines and time do to a world, each a function of one machine."""
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from datetime import timedelta
 
 import yaml
-from world_machine import RUNTIME, US, Machine
-from world_oracle import NAMESPACES, WHERE
-from world_stage import HOME
+from world_breaks import BREAKS
+from world_documents import SAMPLE
+from world_machine import Machine
+from world_oracle import NAMESPACES, WHOLE
+from world_people import TRUNK
+from world_rules import (
+    ENVIRONMENTS,
+    NINES,
+    OFFICE,
+    RUNTIME,
+    US,
+    WEEKDAYS,
+    WEEKEND,
+    YEAR_END,
+    Asks,
+    Hold,
+    Key,
+    Waiver,
+    Windows,
+)  # fmt: skip
 
-from reconciler.demo.stage import CLUSTERS
+from reconciler.edges.git import Actor
 
-ENVIRONMENTS = {name: f"environments/{name}.yaml" for name in ("dev", "staging", "prod")}
-_OWN = {"dev": "fraud-dev, llm-dev", "staging": "churn-staging, fraud-staging, llm-staging", "prod": "fraud, llm"}
-NINES = "policies/no-nines.yaml"
+PROD: Key = ("prod", "fraud-detector")
 _NINES = """\
 apiVersion: reconciler.dev/v1alpha1
 kind: Policy
@@ -22,12 +37,20 @@ spec:
   validations:
     - {expression: "!release.spec.model.version.startsWith('9.')", message: no nines}
 """
+_POLICIES = ("no-nines", "evaluations-not-worse", "evaluation-thresholds", "two-replicas", "promotion-order")
 
 Step = Callable[[Machine], None]
 
+# --- releases
+
 
 def good(m: Machine) -> None:
-    m.edit(m.any_key(), version=m.fresh(), score=0.95 + m.number % 5 / 1000)
+    m.edit(m.any_key(), version=m.fresh(), score=0.95 + m.number % 5 / 1000, by=m.rng.choice(("bo", "bo", "eve")))
+
+
+def scheduled(m: Machine) -> None:
+    later = timedelta(minutes=m.rng.choice((1, 90, 3000)))
+    m.edit(m.any_key(), version=m.fresh(), score=0.95, not_before=later)
 
 
 def unsigned(m: Machine) -> None:
@@ -44,8 +67,20 @@ def worse(m: Machine) -> None:
 
 def in_place(m: Machine) -> None:
     key = m.any_key()
-    version = str(yaml.safe_load(m.texts[key])["spec"]["model"]["version"])
-    m.edit(key, version=version, low=m.rng.randint(1, 3), by=m.rng.choice(("bo", "bo", "")))
+    m.edit(key, version=_version(m, key), low=m.rng.randint(1, 3), by=m.rng.choice(("bo", "bo", "")))
+
+
+def _version(m: Machine, key: Key) -> str:
+    """The model version that the release's text has."""
+    return str(yaml.load(m.texts[key], Loader=yaml.CSafeLoader)["spec"]["model"]["version"])
+
+
+def promote(m: Machine) -> None:
+    """Production asks for what staging has."""
+    name = m.rng.choice(("fraud-detector", "fraud-detector", "support-chat"))
+    wish = m.oracle.trunk.get(("staging", name))
+    if wish:
+        m.edit(("prod", name), version=wish.version, score=0.95, low=2)
 
 
 def spoil(m: Machine) -> None:
@@ -64,117 +99,147 @@ def breaks(m: Machine) -> None:
     """The next version cannot run."""
     key, version = m.any_key(), m.fresh()
     mode = m.rng.choice(("notready", "imagepull", "oom", "crashloop"))
-    m._say(f"{version} fails: {mode}")
+    m.say(f"{version} fails: {mode}")
     m.stage.broken[version] = mode
     m.edit(key, version=version, score=0.95)
 
 
 def heals(m: Machine) -> None:
-    m._say("heal")
+    m.say("heal")
     m.stage.heal()
 
 
-def drift(m: Machine) -> None:
-    """Somebody edits or deletes objects by hand."""
-    key = m.any_key()
-    cluster, namespace = m.rng.choice(WHERE[key]), NAMESPACES[key]
-    kind = m.rng.choice(
-        ("apis/apps/v1/{}/deployments", "api/v1/{}/services", "api/v1/{}/serviceaccounts", "api/v1/{}/pods",
-         "apis/networking.k8s.io/v1/{}/networkpolicies")
-    )  # fmt: skip
-    path = "/" + kind.format(f"namespaces/{namespace}")
-    rows = [row for row in m.stage.items(cluster, path) if row["metadata"]["name"] != "default"]
-    if not rows:
-        return
-    at = f"{path}/{m.rng.choice(rows)['metadata']['name']}"
-    if m.rng.random() < 0.5 or "deployments" not in path:
-        m._say(f"delete {at} on {cluster}")
-        m.stage.ask(cluster, "DELETE", at)
+# --- yes, no, and the end
+
+
+def asks(m: Machine) -> None:
+    """An environment asks for approvals, or for none any more."""
+    rules = m.rng.choice(((("", 1),), (("risk", 1),), (("", 2),), (("risk", 1), ("", 2))))
+    approvals = m.rng.choice((None, *[Asks(rules, separate=m.rng.random() < 0.8, days=m.rng.choice((2, 14)))] * 3))
+    m.environment(m.rng.choice(("prod", "prod", "staging")), by=_configurer(m), approvals=approvals)
+
+
+def approves(m: Machine) -> None:
+    """Some people approve, the author and people who may not among them."""
+    m.approve(_waiting(m), *m.rng.sample(("bo", "cy", "dee", "eve", "ada"), m.rng.randint(1, 3)))
+
+
+def all_approve(m: Machine) -> None:
+    m.approve(_waiting(m), "cy", "dee", "eve", "bo")
+
+
+def rejects(m: Machine) -> None:
+    m.approve(_waiting(m), m.rng.choice(("cy", "dee", "bo")), action="reject")
+
+
+def one_byte(m: Machine) -> None:
+    """What was approved changes by a comment: its text, its environment or its runtime."""
+    key = _waiting(m)
+    m.number += 1
+    if m.rng.random() < 0.5 and key in m.texts:
+        m.texts[key] = re.sub(r"# n\d+\n", "", m.texts[key]) + f"# n{m.number}\n"
+        m.edit(key, version=_version(m, key))
     else:
-        m._say(f"edit {at} on {cluster}")
-        name = m.stage.ask(cluster, "GET", at)["spec"]["template"]["spec"]["containers"][0]["name"]
-        container = {"name": name, "image": "reconciler.test/drift"}
-        body = {"spec": {"replicas": 7, "template": {"spec": {"containers": [container]}}}}
-        m.stage.ask(cluster, "PATCH", at, body, "application/strategic-merge-patch+json")
+        m.environment(key[0], by="bo")
 
 
-def lose_states(m: Machine) -> None:
-    """State objects are deleted; what was to be told has been told."""
-    m.stage.survive(m.stage.flush)
-    kind, cluster = m.rng.choice((("releasestates", HOME), ("targetstates", HOME), ("targetstates", "us-1")))
-    rows = m.stage.items(cluster, f"/apis/reconciler.dev/v1alpha1/{kind}")
-    if not rows:
-        return
-    row = m.rng.choice(rows)["metadata"]
-    m._say(f"delete {kind} {row['namespace']}/{row['name']} on {cluster}")
-    m.stage.ask(cluster, "DELETE", f"/apis/reconciler.dev/v1alpha1/namespaces/{row['namespace']}/{kind}/{row['name']}")
+def ends(m: Machine) -> None:
+    """A whole release is removed: signed by somebody who may, or not."""
+    m.remove(m.any_key(), WHOLE, by=m.rng.choice(("bo", "bo", "eve", "cy")))
 
 
-def cut_off(m: Machine) -> None:
-    cluster = m.rng.choice((HOME, "us-1", "us-1"))
-    m._say(f"{cluster} cannot be reached")
-    m.stage.pause(cluster)
+def ends_on_a_cluster(m: Machine) -> None:
+    if m.oracle.trunk.get(PROD):
+        m.remove(PROD, "us-1", by=m.rng.choice(("bo", "bo", "eve", "ada")))
 
 
-def comes_back(m: Machine) -> None:
-    m._say("everything can be reached")
-    m.stage.resume()
+def budget(m: Machine) -> None:
+    m.environment(m.rng.choice(("prod", "staging")), by=_configurer(m), budget=m.rng.choice((0, 1, 2, 5)))
 
 
-def faults(m: Machine) -> None:
-    """Some of the next writes fail, or their answers are lost."""
-    cluster = m.stage.clusters[m.rng.choice(CLUSTERS)]
-    kind = m.rng.choice(("lose", "drop", "status"))
-    cluster.faults.clear()
-    cluster.faults.matches = lambda request: request.method != "GET"
-    cluster.faults.remaining = m.rng.randint(1, 6)
-    setattr(cluster.faults, kind, m.rng.choice((429, 500, 503)) if kind == "status" else True)
-    m._say(f"{cluster.name}: {kind} for {cluster.faults.remaining} writes")
+def _waiting(m: Machine) -> Key:
+    """A release that waits for somebody, if there is one."""
+    states = m.stage.releases()
+    held = [key for key, state in sorted(states.items()) if state.status.gates]
+    asked = [key for key in NAMESPACES if m.oracle.governs.envs[key[0]].approvals]
+    return m.rng.choice(held or asked or list(NAMESPACES))
 
 
-def lose_repository_state(m: Machine) -> None:
-    """What was accepted is known from the ledger alone."""
-    m.stage.resume()
-    m.must_poll()
-    m.stage.survive(m.stage.flush)
-    path = "/apis/reconciler.dev/v1alpha1/namespaces/reconciler-system/repositorystates"
-    if m.stage.daemon and not any(ledger.pending() for ledger in m.stage.daemon.world.ledgers.values()):
-        m._say("delete the RepositoryState; the daemon starts again")
-        m.stage.ask(HOME, "DELETE", path)
-        m.stage.revive()
+def _configurer(m: Machine) -> str:
+    return str(m.rng.choice(("bo", "bo", "eve", "", "cy")))
 
 
-def git_gone(m: Machine) -> None:
-    """The Git host cannot be reached for a while."""
-    m._say("the Git host is gone, and comes back")
-    m.stage.take_git_away()
-    m.live()
-    m.stage.give_git_back()
+# --- stopping and letting pass
 
 
-def all_lost(m: Machine) -> None:
-    """Disk and home state are gone; Git and the targets are left."""
-    m.stage.resume()
-    m.must_poll()
-    m.stage.survive(m.stage.flush)
-    if m.stage.daemon and not any(ledger.pending() for ledger in m.stage.daemon.world.ledgers.values()):
-        m._say("disk, ReleaseStates and RepositoryState are lost")
-        m.stage.stop()
-        m.stage.lose_data()
-        for kind in ("releasestates", "repositorystates"):
-            m.stage.ask(HOME, "DELETE", f"/apis/reconciler.dev/v1alpha1/namespaces/reconciler-system/{kind}")
-        m.stage.revive()
+def holds(m: Machine) -> None:
+    """A Hold is added, or written over an earlier one."""
+    until = m.rng.choice((None, timedelta(hours=1), timedelta(days=3), timedelta(days=20)))
+    hold = Hold(
+        environment=m.rng.choice(("prod", "staging")), name=m.rng.choice(("", "fraud-detector")),
+        until=m.stage.clock.now().replace(microsecond=0) + until if until else None,
+    )  # fmt: skip
+    m.hold(f"holds/{m.rng.choice(('one', 'two'))}.yaml", hold)
 
 
-def watches_end(m: Machine) -> None:
-    cluster = m.stage.clusters[m.rng.choice(CLUSTERS)]
-    m._say(f"{cluster.name}: watches end, history is forgotten")
-    cluster.compact()
-    cluster.end_watches()
+def hold_ends(m: Machine) -> None:
+    paths = sorted(m.held)
+    if paths:
+        m.end_hold(m.rng.choice(paths), by=m.rng.choice(("bo", "eve", "bo", "", "cy")))
+
+
+def waives(m: Machine) -> None:
+    """Somebody who may (or may not, or nobody) signs a Waiver."""
+    key = m.rng.choice((PROD, PROD, ("staging", "fraud-detector"), ("prod", "support-chat")))
+    expires = m.stage.clock.now().replace(microsecond=0) + m.rng.choice((timedelta(hours=2), timedelta(days=5)))
+    waiver = Waiver(
+        policy=m.rng.choice(_POLICIES), environment=key[0], name=key[1], expires=expires,
+        signer=m.rng.choice(("cy", "cy", "dee", "bo", "")),
+    )  # fmt: skip
+    m.waive(f"waivers/{m.rng.choice(('one', 'two'))}.yaml", waiver)
+
+
+def waiver_ends(m: Machine) -> None:
+    paths = sorted({"waivers/one.yaml", "waivers/two.yaml"} & set(m.people.files))
+    if paths:
+        m.end_waiver(m.rng.choice(paths))
+
+
+def opens(m: Machine) -> None:
+    """Windows and freezes come into an environment, or leave it."""
+    windows = Windows(
+        allow=m.rng.choice(((), (OFFICE,), (WEEKDAYS,), (OFFICE, WEEKDAYS))),
+        deny=m.rng.choice(((), (), (WEEKEND,), (YEAR_END,))),
+        zone=m.rng.choice(("UTC", "Europe/Berlin")),
+        overrun=m.rng.choice(("pause", "finish")),
+    )
+    chosen = windows if m.rng.random() < 0.7 else None
+    m.environment(m.rng.choice(("prod", "prod", "staging")), by=_configurer(m), windows=chosen)
+
+
+def order(m: Machine) -> None:
+    """Production comes after staging, with or without a soak; or after nothing."""
+    after = m.rng.choice(("staging", "staging", ""))
+    soak = m.rng.choice((timedelta(), timedelta(hours=1), timedelta(days=2))) if after else timedelta()
+    m.environment("prod", by=_configurer(m), after=after, soak=soak)
+
+
+# --- time
+
+
+def hours(m: Machine) -> None:
+    m.passes(timedelta(hours=m.rng.choice((1, 3, 7, 14))))
+
+
+def days(m: Machine) -> None:
+    m.passes(timedelta(days=m.rng.choice((1, 2, 3, 6, 15, 40)), minutes=m.rng.randint(0, 600)))
+
+
+# --- what governs
 
 
 def runtime(m: Machine) -> None:
-    text = (m.top / RUNTIME).read_text() if (m.top / RUNTIME).exists() else ""
+    text = m.people.files.get(RUNTIME, b"").decode()
     if not text:
         return
     m.number += 1
@@ -184,26 +249,15 @@ def runtime(m: Machine) -> None:
 
 
 def environment(m: Machine) -> None:
-    name = m.rng.choice(tuple(ENVIRONMENTS))
-    file = m.top / ENVIRONMENTS[name]
-    if not file.exists():
-        return
-    text = file.read_text()
-    there = m.rng.random() < 0.6
-    text = re.sub(r"namespaces: \[.*\]", f"namespaces: [{_OWN[name] if there else 'elsewhere'}]", text)
-    text += f"# {m.number}\n"
-    m.number += 1
-    m.govern(ENVIRONMENTS[name], text, by=m.rng.choice(("bo", "bo", "", "cy")),
-             namespaces=m.oracle.governs.namespaces | {name: there})  # fmt: skip
+    m.environment(m.rng.choice(tuple(ENVIRONMENTS)), by=_configurer(m), there=m.rng.random() < 0.6)
 
 
 def cluster_leaves(m: Machine) -> None:
-    file = m.top / US
-    if not file.exists():
+    if US not in m.people.files:
         return
     tier = m.rng.choice(("prod", "prod", "none"))
-    text = re.sub(r"tier: \w+", f"tier: {tier}", file.read_text()) + f"# {m.number}\n"
     m.number += 1
+    text = re.sub(r"# \d+\n", "", re.sub(r"tier: \w+", f"tier: {tier}", m.people.text(US))) + f"# {m.number}\n"
     m.govern(US, text, by=m.rng.choice(("bo", "bo", "")), us_in_prod=tier == "prod")
 
 
@@ -214,40 +268,51 @@ def policy(m: Machine) -> None:
 
 def governing_deleted(m: Machine) -> None:
     path = m.rng.choice((RUNTIME, US, NINES, *ENVIRONMENTS.values()))
-    if (m.top / path).exists():
-        m.remove_governing(path)
+    if path in m.people.files:
+        m.drop_governing(path)
 
 
 def governing_returns(m: Machine) -> None:
-    """Every governing file is there again, as the sample has it, and signed."""
-    sample = Path(__file__).parents[2] / "sample-repo"
-    m._say("governing documents return")
-    for path in (RUNTIME, US, *ENVIRONMENTS.values()):
-        m._write(path, (sample / path).read_text(), by="bo")
-    m._commit("governing documents return")
+    """Runtime, cluster and environments are there again, signed, and ask for nothing special."""
+    m.say("governing documents return")
+    texts = {path: (SAMPLE / path).read_text() for path in (RUNTIME, US)}
+    plain = {"there": True, "approvals": None, "windows": None, "after": "", "soak": timedelta(), "budget": 0}
+    m.number += 1
+    for path, text in texts.items():
+        m.people.write(path, text, by="bo")
+    m.people.commit("governing documents return")
     m.must_poll()
-    m.oracle.governed(args="", us_in_prod=True, namespaces={"dev": True, "staging": True, "prod": True})
+    m.accepted(RUNTIME, texts[RUNTIME], args="")
+    m.accepted(US, texts[US], us_in_prod=True)
+    for name in ENVIRONMENTS:
+        m.environment(name, by="bo", **plain)
 
 
 def rewritten(m: Machine) -> None:
     """The trunk is force-pushed, looked at, and pushed again as it was."""
-    m._say("force-push, look, push the good history again")
+    m.say("force-push, look, push the good history again")
     m.must_poll()
-    if m.stage.git("rev-list", "--count", "refs/heads/main") == "1":
+    origin = m.people.origin
+    head = origin.ref(TRUNK) or ""
+    parent = next(
+        (line.split()[1] for line in origin.read(head).decode().splitlines() if line.startswith("parent ")), ""
+    )
+    if not parent:
         return
-    good_head = m.stage.git("rev-parse", "refs/heads/main")
-    older = m.stage.git("rev-parse", "refs/heads/main~1")
-    tree = m.stage.git("rev-parse", f"{older}^{{tree}}")
-    bad = m.stage.git("commit-tree", tree, "-p", older, "-m", "rewritten")
-    m.stage.git("update-ref", "refs/heads/main", bad)
+    who = Actor(name="Mallory", email="mallory@acme.example")
+    bad = origin.commit(origin.read(parent)[5:45].decode(), (parent,), "rewritten", who, m.stage.clock.now())
+    origin.move(TRUNK, bad)
     m.live()
-    m.stage.git("update-ref", "refs/heads/main", good_head)
+    origin.move(TRUNK, head)
 
 
 STEPS: tuple[Step, ...] = (
-    good, good, good, good, unsigned, wrong_role, worse, worse, in_place, in_place, spoil, delete, restore, restore,
-    restore, breaks, breaks, heals, drift, drift, drift, lose_states, lose_states, cut_off, cut_off, comes_back,
-    faults, faults, watches_end, lose_repository_state, git_gone, all_lost, runtime,
-    good, good, restore, environment, environment, cluster_leaves, policy, governing_deleted,
-    governing_returns, rewritten,
+    good, good, good, good, good, promote, promote, scheduled, unsigned, wrong_role, worse, worse, in_place, in_place,
+    spoil, delete, restore, restore, restore, breaks, breaks, heals,
+    asks, asks, approves, approves, all_approve, all_approve, rejects, one_byte,
+    ends, ends, ends_on_a_cluster, ends_on_a_cluster, budget,
+    holds, holds, hold_ends, waives, waives, waiver_ends, opens, opens, order, order,
+    hours, hours, days, days,
+    runtime, environment, cluster_leaves, cluster_leaves, policy, governing_deleted, governing_returns, rewritten,
+    *BREAKS,
 )  # fmt: skip
