@@ -125,8 +125,9 @@ def test_seen_named_and_ours_pushed_again_when(acme, damage, running):
         acme.release(other, auc=0.96)  # a running daemon looks at its ledger when it writes
         acme.serves(other)
     acme.wait("it is named", lambda: acme.log().count("ledger rewritten") > named)
+    again = ("merge-base", "--is-ancestor", before, LEDGER)  # it is named before it is pushed
+    acme.wait("ours is pushed again", lambda: acme.git(*again, at=acme.origin) == "" and acme.records()[:1] == rows[:1])
     acme.recorded()
     assert acme.condition("LedgerIntact")["reason"] == "LedgerRewritten"
-    acme.git("merge-base", "--is-ancestor", before, LEDGER, at=acme.origin)
     assert acme.records()[: len(rows)] == rows
     assert acme.audit().returncode == 0, acme.audit().stderr
