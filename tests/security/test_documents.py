@@ -21,7 +21,7 @@ def text_of(name: str, old: str = "", new: str = "") -> str:
     return base.replace(old, new, 1) if old else base
 
 
-MIN, UNDER_SPEC, UNDER_SERVING = "min: 1", "spec:\n", "  serving:\n"
+MAX, UNDER_SPEC, UNDER_SERVING = "max: 2", "spec:\n", "  serving:\n"
 BOMB = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 9))
 YAML = {
     "duplicate-key": (UNDER_SPEC, "spec:\n  environment: staging\n", ":9:3", "stands in line 8 already"),
@@ -41,11 +41,11 @@ YAML = {
 }
 FIELDS = {
     "newline-in-name": ("  name: newline-in-name\n", '  name: "newline-in-name\\n"\n', "metadata.name"),
-    "true-for-integer": (MIN, "min: true", "this must be a whole number"),
+    "true-for-integer": (MAX, "max: true", "this must be a whole number"),
     "nan": ("value: 0.953", "value: .nan", "not-a-number"),
     "infinity": ("value: 0.953", "value: -.inf", "infinity"),
-    "large": (MIN, f"min: 1{'0' * 30}", "does not fit into 64 bits"),
-    "exponent": (MIN, "min: 10e30", "exponents"),
+    "large": (MAX, f"max: 1{'0' * 30}", "does not fit into 64 bits"),
+    "exponent": (MAX, "max: 10e30", "exponents"),
     "name-with-slash": ("  name: name-with-slash\n", "  name: ../../kube-system/x\n", "metadata.name"),
     "name-too-long": ("  name: name-too-long\n", f"  name: {'a' * 41}\n", "metadata.name"),
     "label-with-newline": ("team: risk", 'team: "a\\nb"', "metadata.labels"),
