@@ -68,7 +68,7 @@ class Manner:
 
 def runnable(effective: Effective, *, closure: str) -> Runnable:
     """An effective spec as the machine sees it."""
-    replicas, retired = effective.spec.serving.replicas, effective.retired
+    replicas, hooks, retired = effective.spec.serving.replicas, effective.spec.hooks, effective.retired
     ref = VersionRef(
         version=effective.version,
         model_version=effective.spec.model.version,
@@ -76,7 +76,15 @@ def runnable(effective: Effective, *, closure: str) -> Runnable:
         closure=closure,  # type: ignore[arg-type]  # digests are made by digest/, and kept as text in state
     )
     low, high = (0, 0) if retired else (replicas.min, replicas.max)
-    return Runnable(ref=ref, effective=effective_digest(effective), low=low, high=high, retired=retired)
+    return Runnable(
+        ref=ref,
+        effective=effective_digest(effective),
+        low=low,
+        high=high,
+        retired=retired,
+        before=tuple(hook.name for hook in hooks.before),
+        after=tuple(hook.name for hook in hooks.after),
+    )
 
 
 def effective_digest(effective: Effective) -> str:
@@ -202,6 +210,7 @@ def situation(
             candidate=kept(status, status.candidate),
             previous=tuple(entry for entry in previous if entry),
             full={ClusterName(name): size for name, size in status.full.items()},
+            failed=status.failed,
         ),
         clusters=tuple(clusters),
         directives={ClusterName(name): directive for name, directive in status.directives.items()},
@@ -212,8 +221,14 @@ def situation(
 
 def _seen(fleeting: Fleeting) -> ClusterSeen:
     status = fleeting.state.status if fleeting.state else None
-    versions = {Version(version): health for version, health in status.versions.items()} if status else {}
-    return ClusterSeen(reachable=fleeting.reachable, sequence=status.sequence if status else 0, versions=versions)
+    if status is None:
+        return ClusterSeen(reachable=fleeting.reachable, sequence=0, versions={})
+    return ClusterSeen(
+        reachable=fleeting.reachable,
+        sequence=status.sequence,
+        versions={Version(version): health for version, health in status.versions.items()},
+        hooks={Version(version): outcomes for version, outcomes in status.hooks.items()},
+    )
 
 
 def directives(
@@ -248,7 +263,7 @@ def _manners(told: Directive) -> dict[str, Any]:
 
 
 def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> Directive:
-    """What a target is told once a version is promoted and alone: what a plan counts."""
+    """What a target is told once a version is promoted and alone, its hooks' Jobs included: what a plan counts."""
     replicas = effective.spec.serving.replicas
     entry = VersionDirective(
         version=effective.version,
@@ -256,6 +271,7 @@ def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> D
         low=replicas.min,
         high=replicas.max,
         effective=effective_digest(effective),
+        hooks=tuple(hook.name for hook in effective.spec.hooks.all),
     )
     return Directive(sequence=0, revision=revision, closure=closure, versions=(entry,))
 
