@@ -172,8 +172,7 @@ def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
     """How a rollout, or a release's service, ended in this pass; or None."""
     if after.phase is Phase.RETIRED and before.phase is not Phase.RETIRED:
         return "Retired"
-    given_up = before.candidate is not None or before.phase is Phase.ROLLING_BACK
-    if after.failed and after.phase is Phase.PENDING and given_up:
+    if after.failed and after.phase is Phase.PENDING and _given_up(before):
         return "Aborted"  # for its hook, and stable is back
     if after.stable is None:
         return None
@@ -190,7 +189,12 @@ def _arrived(before: ReleaseStatus, after: ReleaseStatus, stable: Version, *, re
         return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
     if after.history[:1] != before.history[:1]:
         return "Promoted"  # in service again
-    return "Aborted" if before.candidate is not None or before.phase is Phase.ROLLING_BACK else None
+    return "Aborted" if _given_up(before) else None
+
+
+def _given_up(before: ReleaseStatus) -> bool:
+    """True when what was on its way is not any more, unless it arrived."""
+    return before.candidate is not None or before.phase is Phase.ROLLING_BACK
 
 
 def _promoted_text(status: ReleaseStatus) -> tuple[str, str]:

@@ -20,8 +20,8 @@ class SeenTarget:
     None before the first pass. `live` holds what the cluster has of every object that is wanted or in the inventory; an
     object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while,
     `hook_pods` for Jobs of hooks that failed or take long, `answers` for versions whose smoke request was sent just
-    now. `kinds` are the optional kinds that the cluster has. `deleted_at` is when this process last deleted
-    something here.
+    now. `kinds` are the optional kinds that the cluster has. `deleted_at` is when this process last deleted something
+    here.
     """
 
     key: TargetKey
