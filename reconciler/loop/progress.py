@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.digest import sha256_of
+from reconciler.loop.apart import WHOLE
 from reconciler.loop.standing import Standing
 from reconciler.model.environment import PruneBudget
 from reconciler.model.ids import Closure, ClusterName, Revision, Version
@@ -294,8 +295,17 @@ def specs(
 
 
 def knows_nothing(status: ReleaseStatus) -> bool:
-    """True for a state that is lost, was emptied, or never had anything to say of what runs."""
-    return status.stable is None and not status.directives and not status.history
+    """True for a state that is lost, was emptied, or never had anything to say of what runs.
+
+    One whose end the ledger has not got yet knows more than the ledger: what was promoted before must not come back.
+    """
+    return status.stable is None and not status.directives and not status.history and not _end_waits(status)
+
+
+def _end_waits(status: ReleaseStatus) -> bool:
+    """True while the record of the release's end is in the outbox."""
+    records = (entry.record for entry in status.outbox)
+    return any(record.kind == "Removed" and record.detail.get("removal") == WHOLE for record in records)
 
 
 def refilled(status: ReleaseStatus, found: ReleaseStatus) -> ReleaseStatus:
