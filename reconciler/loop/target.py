@@ -180,7 +180,8 @@ def _write(
     if change.action is Action.ORPHAN:
         return None  # it only leaves the inventory; our label stays, so that the same release may take it up again
     if change.action is Action.DELETE:
-        uid = seen.inventory[change.ref].uid or (known.uid if known else "")
+        # What was made anew is ours by its label, though the pass that would have written its UID down died.
+        uid = known.uid if known and known.owner == seen.owner else seen.inventory[change.ref].uid
         if uid:  # without one we never saw it exist as ours, and there is nothing that is safe to delete
             cluster.delete(change.ref, uid)
         return None

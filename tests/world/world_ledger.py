@@ -80,5 +80,7 @@ class Told:
             doubles = [one for one, two in itertools.pairwise(told) if one == two]
             if doubles:
                 yield f"{key}: promoted twice in a row: {doubles}"
-            if status.stable and kept and kept[-1] != (status.stable.version, status.stable.manifest):
+            ready = any(row.type == "Ready" and row.status == "True" for row in status.conditions)
+            # A change in place is promoted once what it changed is healthy.
+            if status.stable and ready and kept and kept[-1] != (status.stable.version, status.stable.manifest):
                 yield f"{key}: {status.stable.model_version} is stable, the last promotion is another"
