@@ -86,7 +86,13 @@ def test_what_is_superseded_goes_once_people_have_confirmed_exactly_that(stage):
     text = (stage.work / ENVIRONMENT).read_text()
     assert "depth: 3" in text
     edit(stage, ENVIRONMENT, "depth: 3", "depth: 0", "Keep no earlier version")
-    edit(stage, ENVIRONMENT, "  rollback:", "  prune: {confirm: true}\n  rollback:", "Ask before anything is deleted")
+    edit(
+        stage,
+        ENVIRONMENT,
+        "  rollback:",
+        "  prune: {confirm: true, budget: {count: 50, percent: 100}}\n  rollback:",
+        "Ask before anything is deleted",
+    )
     stage.release("1.4.0")
     stage.serves("1.4.0")
     stage.wait("it waits for people", lambda: "PruneNotConfirmed" in [gate.reason for gate in stage.status().gates])
