@@ -16,7 +16,7 @@ from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
 from reconciler.model.environment import Environment
 from reconciler.model.ids import ClusterName, ReleaseKey
-from reconciler.model.plan import Gate
+from reconciler.model.plan import PRUNE, Gate
 from reconciler.model.state import Apply, PruneMark, ReleaseStatus
 
 SHOWN = 5  # objects that a sentence names
@@ -64,13 +64,13 @@ def pruning(
     what = f"the deletion of {told(marks)}"
     if asked.quorum.met:
         message = f"{what} is confirmed by {' and '.join(row.person for row in asked.counted)}"
-        gate = Gate(kind="Prune", open=True, reason="PruneConfirmed", message=message)
+        gate = Gate(kind=PRUNE, open=True, reason="PruneConfirmed", message=message)
     else:
         message = (
             f"{what} is not confirmed: {asked.quorum.votes}; to look at it and confirm it, run: "
             f"reconciler approve {key} --prune"
         )
-        gate = Gate(kind="Prune", open=False, reason="PruneNotConfirmed", message=message)
+        gate = Gate(kind=PRUNE, open=False, reason="PruneNotConfirmed", message=message)
     carried = {
         name: tuple(row for row in status.directives[name].confirmed if row.identity in {one.identity for one in rows})
         for name, rows in found.items()

@@ -93,6 +93,10 @@ class ChangeSet:
         return tuple(result for result in self.results if result.outcome is Outcome.FAILED)
 
 
+PRUNE = "Prune"
+"""The kind of the gate that deletions wait for."""
+
+
 class Gate(Wire):
     """Something that must be open before progress. A closed gate stops progress and nothing else."""
 
@@ -104,6 +108,11 @@ class Gate(Wire):
     message: str
     """One sentence with file, line and who or what opens it."""
     opens_at: Time | None = None
+
+    @property
+    def holds(self) -> bool:
+        """True while it keeps progress back; one of deletions holds these and nothing else."""
+        return not self.open and self.kind != PRUNE
 
 
 BREAK_GLASS = "BreakGlass"
