@@ -180,3 +180,21 @@ def condition(
         if old.type == type_ and old.status == word:
             return Condition(type=type_, status=word, reason=reason, message=message, since=old.since)
     return Condition(type=type_, status=word, reason=reason, message=message, since=now.replace(microsecond=0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one condition is to say now."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str = ""
+
+
+def conditions_of(before: tuple[Condition, ...], told: Iterable[Told], now: datetime) -> tuple[Condition, ...]:
+    """A condition for each, as `condition` makes it."""
+    return tuple(
+        condition(before, type_=row.type, status=row.status, reason=row.reason, message=row.message, now=now)
+        for row in told
+    )
