@@ -262,22 +262,16 @@ def _kept_verdict(row: PolicyVerdict) -> PolicyVerdict:
 
 def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[str, object]:
     before, step, standing = facts.status, steered.advance, judged.standing
-    heal = standing.environment.spec.self_heal if standing.environment else True
-    prune = standing.environment.spec.prune if standing.environment else None
+    rules = standing.environment.spec if standing.environment else None
     told = progress.directives(
         before,
         step,
         revision=facts.snapshot.revision,
         closure=steered.wanted.runnable.ref.closure,
-        manner=Manner(
-            self_heal=heal,
-            budget=prune.budget if prune else None,
-            confirm=judged.pruning.confirm,
-            confirmed=judged.pruning.confirmed,
-        ),
+        manner=Manner(environment=rules, confirmed=judged.pruning.confirmed),
     )
     history = promotions(facts, judged, step, told)
-    depth = standing.environment.spec.rollback.depth if standing.environment else len(history)
+    depth = rules.rollback.depth if rules else len(history)
     # Specs that only the ledger keeps are fetched back by `restore`; here they age out with the depth.
     known = before.model_copy(update={"effective": before.effective | _new(steered)})
     return {
