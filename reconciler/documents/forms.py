@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import StringConstraints
 
-from reconciler.model import environment, evidence, release, runtime, windows, wire
+from reconciler.model import environment, evidence, hooks, release, runtime, variables, windows, wire
 
 _LABEL = "use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
 
@@ -41,7 +41,7 @@ _FORMS: Mapping[str, str] = {
         release.ModelUri
     ): "write oci://, s3://, gs://, hf://, https:// or pvc:// and a place without spaces or quotes",
     _pattern(evidence.ModelText): "use at most 128 letters, digits and . _ + / -, starting with a letter or digit",
-    _pattern(release.EnvName): "an environment variable's name has letters, digits and '_' only",
+    _pattern(variables.EnvName): "an environment variable's name has letters, digits and '_' only",
     _pattern(evidence.Address): "write an address such as https://… or s3://… without spaces or quotes",
     _pattern(release.WebAddress): "write an address that begins with https:// (or http://), without spaces or quotes",
     _pattern(evidence.CardPlace): "write a path in the repository or an address, without spaces or quotes",
@@ -56,7 +56,8 @@ _FORMS: Mapping[str, str] = {
     ),
     _field(release.Model, "format"): "use at most 32 lower-case letters, digits and . _ -, such as onnx",
     _field(evidence.Evaluation, "metric"): "use at most 64 letters, digits and . _ @ -, starting with a letter",
-    _field(release.SecretKeyRef, "key"): "the key of a Secret has letters, digits and . _ - only",
+    _field(variables.SecretKeyRef, "key"): "the key of a Secret has letters, digits and . _ - only",
+    _pattern(hooks.HookName): "use at most 30 lower-case letters, digits and '-', with a letter or digit at both ends",
     _pattern(runtime.ImageRef): "write an image such as registry.example.com/name@sha256:… without spaces",
     _pattern(runtime.HttpPath): "write the path of a URL, starting with '/'",
     _field(

@@ -21,6 +21,7 @@ from reconciler.errors import Invalid, Problem
 from reconciler.model.cluster import Cluster
 from reconciler.model.document import Selector
 from reconciler.model.environment import Environment, EnvironmentSpec
+from reconciler.model.hooks import MAX_NAMES
 from reconciler.model.ids import ClusterName
 from reconciler.model.release import Effective, ModelRelease, ReleaseSpec
 from reconciler.model.runtime import ResolvedRuntime, ServingRuntime
@@ -86,7 +87,7 @@ def resolve(
     spec = completed.spec
     runtime = runtimes.get(spec.serving.runtime)
     found = [*_names(spec, environments, runtimes), *_artifact(spec), *_served_by(runtime, spec)]
-    found += [*_hatches(spec, document.name, runtime, environment)]
+    found += [*_hatches(spec, document.name, runtime, environment), *_hooks(document.name, spec)]
     if environment is not None:
         found += _promoted(environment, environments)
         found += [*_allowed(spec, environment.spec), *_selected(spec, environment, clusters)]
@@ -238,6 +239,21 @@ def _image(spec: ReleaseSpec, runtime: ResolvedRuntime) -> Found:
     else:
         yield _IMAGE, f"there is no image: the runtime '{runtime.name}' brings none, so name one as name@sha256:…"
         return
+    yield from _pinned(path, image, owner)
+
+
+def _hooks(release: str, spec: ReleaseSpec) -> Found:
+    for when, hooks in (("before", spec.hooks.before), ("after", spec.hooks.after)):
+        for number, hook in enumerate(hooks):
+            job: FieldPath = ("spec", "hooks", when, number, "job")
+            longest = MAX_NAMES - len(release)
+            if len(hook.name) > longest:
+                sentence = f"'{hook.name}' is too long beside the release's name: its Job is called by both"
+                yield (*job, "name"), f"{sentence}, so use at most {longest} characters"
+            yield from _pinned((*job, "image"), hook.job.image, "")
+
+
+def _pinned(path: FieldPath, image: str, owner: str) -> Found:
     if PINNED.fullmatch(image):
         return
     if "@" in image:

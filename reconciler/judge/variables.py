@@ -32,6 +32,7 @@ class Seen:
 _RELEASE = (
     "metadata.name, metadata.labels; spec (the whole ModelRelease, unset fields are null; of env only names "
     "and references); image (resolved), version and manifest (sha256:…); probes (those in force); "
+    "hooks: every hook in order, each {name, when ('before' or 'after'), image}; "
     "pod.cpu (cores, double), pod.memory (bytes, int), pod.gpus (int); "
     "scores: every evaluation and slice in order, each {name, dataset, metric, slice, value} with a name such as "
     "'auc on holdout' or 'auc on holdout (new-accounts)'; scoreByName: name to value"
@@ -137,7 +138,8 @@ def _release(effective: Effective) -> dict[str, Any]:
     probes = serving.probes or effective.runtime.spec.probes
     measured = scores(effective.spec.evidence.evaluations)
     spec = effective.spec.to_full_data()
-    spec["serving"] = _without_values(spec["serving"])
+    spec["serving"], spec["hooks"] = _without_values(spec["serving"]), _without_values(spec["hooks"])
+    hooks = [(when, entry["job"]) for when in ("before", "after") for entry in spec["hooks"][when]]
     return {
         "metadata": {"name": effective.name, "labels": dict(effective.labels)},
         "spec": spec,
@@ -145,6 +147,7 @@ def _release(effective: Effective) -> dict[str, Any]:
         "version": effective.version,
         "manifest": effective.manifest,
         "probes": probes.to_full_data(),
+        "hooks": [{"name": job["name"], "when": when, "image": job["image"]} for when, job in hooks],
         "pod": {
             "cpu": float(quantity_value(serving.resources.cpu)),
             "memory": int(effective.memory),

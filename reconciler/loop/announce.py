@@ -20,6 +20,7 @@ from reconciler.model.plan import Condition, Gate, Opened, Told, conditions_of, 
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import ASLEEP, MOVING, Apply, Phase, ReleaseStatus, VersionRef
+from reconciler.rollout.hooks import HOOK_RUNNING
 from reconciler.trust.vouching import Note, Vouching
 
 _OF_OTHERS = frozenset({LIMIT, DEPENDENCY})
@@ -128,9 +129,9 @@ def records(
 ) -> tuple[OutboxEntry, ...]:
     """What the ledger is to be told about this step, oldest first."""
     rows = []
-    held = {_news(gate) for gate in after.gates}
-    if held and held != {_news(gate) for gate in before.gates}:
-        message = "\n".join(gate.message for gate in after.gates)
+    held = {_news(gate) for gate in _held(after)}
+    if held and held != {_news(gate) for gate in _held(before)}:
+        message = "\n".join(gate.message for gate in _held(after))
         rows.append(_entry("Held", key, before, after, judged, now, message=message))
     if fresh := [row for row in after.opened if _which(row) not in {_which(old) for old in before.opened}]:
         rows.append(_glass(key, after, judged, fresh, now))
@@ -147,10 +148,17 @@ def records(
     return tuple(rows)
 
 
+def _held(status: ReleaseStatus) -> list[Gate]:
+    """Closed gates but a hook that runs: it is on its way, and nothing that anybody has to open."""
+    return [gate for gate in status.gates if gate.reason != HOOK_RUNNING]
+
+
 def _ended(before: ReleaseStatus, after: ReleaseStatus) -> RecordKind | None:
     """How a rollout, or a release's service, ended in this pass; or None."""
     if after.phase is Phase.RETIRED and before.phase is not Phase.RETIRED:
         return "Retired"
+    if after.failed and after.phase is Phase.PENDING and _given_up(before):
+        return "Aborted"  # for its hook, and stable is back
     if after.stable is None:
         return None
     replaced = before.stable is None or before.stable.version != after.stable.version
@@ -166,7 +174,12 @@ def _arrived(before: ReleaseStatus, after: ReleaseStatus, stable: Version, *, re
         return "RolledBack" if before.phase is Phase.ROLLING_BACK or returned else "Promoted"
     if after.history[:1] != before.history[:1]:
         return "Promoted"  # in service again
-    return "Aborted" if before.candidate is not None or before.phase is Phase.ROLLING_BACK else None
+    return "Aborted" if _given_up(before) else None
+
+
+def _given_up(before: ReleaseStatus) -> bool:
+    """True when what was on its way is not any more, unless it arrived."""
+    return before.candidate is not None or before.phase is Phase.ROLLING_BACK
 
 
 def _promoted_text(status: ReleaseStatus) -> tuple[str, str]:
@@ -192,7 +205,8 @@ def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, afte
         gone = before.stable.model_version if before.stable else "another version"
         return f"{key.name} returned from {gone} to {stable.model_version}, Healthy on {where}"
     if kind == "Aborted":
-        return f"the rollout was given up; {key.name} {stable.model_version} has its full size on {where}"
+        why = f" because hook {after.failed.hook} failed on {after.failed.cluster}" if after.failed else ""
+        return f"the rollout was given up{why}; {key.name} {stable.model_version} has its full size on {where}"
     again = "is active again, " if before.history and before.history[0].retired else "is "
     return f"{key.name} {stable.model_version} {again}Healthy on {where}"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.digest import sha256_of
+from reconciler.loop.apart import WHOLE
 from reconciler.loop.standing import Standing
 from reconciler.model.environment import EnvironmentSpec
 from reconciler.model.ids import Closure, ClusterName, Revision, Version
@@ -73,7 +74,7 @@ class Manner:
 
 def runnable(effective: Effective, *, closure: str) -> Runnable:
     """An effective spec as the machine sees it."""
-    replicas, retired = effective.spec.serving.replicas, effective.retired
+    replicas, hooks, retired = effective.spec.serving.replicas, effective.spec.hooks, effective.retired
     ref = VersionRef(
         version=effective.version,
         model_version=effective.spec.model.version,
@@ -81,7 +82,15 @@ def runnable(effective: Effective, *, closure: str) -> Runnable:
         closure=closure,  # type: ignore[arg-type]  # digests are made by digest/, and kept as text in state
     )
     low, high = (0, 0) if retired else (replicas.min, replicas.max)
-    return Runnable(ref=ref, effective=effective_digest(effective), low=low, high=high, retired=retired)
+    return Runnable(
+        ref=ref,
+        effective=effective_digest(effective),
+        low=low,
+        high=high,
+        retired=retired,
+        before=tuple(hook.name for hook in hooks.before),
+        after=tuple(hook.name for hook in hooks.after),
+    )
 
 
 def effective_digest(effective: Effective) -> str:
@@ -207,6 +216,7 @@ def situation(
             candidate=kept(status, status.candidate),
             previous=tuple(entry for entry in previous if entry),
             full={ClusterName(name): size for name, size in status.full.items()},
+            failed=status.failed,
         ),
         clusters=tuple(clusters),
         directives={ClusterName(name): directive for name, directive in status.directives.items()},
@@ -217,8 +227,14 @@ def situation(
 
 def _seen(fleeting: Fleeting) -> ClusterSeen:
     status = fleeting.state.status if fleeting.state else None
-    versions = {Version(version): health for version, health in status.versions.items()} if status else {}
-    return ClusterSeen(reachable=fleeting.reachable, sequence=status.sequence if status else 0, versions=versions)
+    if status is None:
+        return ClusterSeen(reachable=fleeting.reachable, sequence=0, versions={})
+    return ClusterSeen(
+        reachable=fleeting.reachable,
+        sequence=status.sequence,
+        versions={Version(version): health for version, health in status.versions.items()},
+        hooks={Version(version): outcomes for version, outcomes in status.hooks.items()},
+    )
 
 
 def directives(
@@ -253,7 +269,7 @@ def _manners(told: Directive) -> dict[str, Any]:
 
 
 def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> Directive:
-    """What a target is told once a version is promoted and alone: what a plan counts."""
+    """What a target is told once a version is promoted and alone, its hooks' Jobs included: what a plan counts."""
     replicas = effective.spec.serving.replicas
     entry = VersionDirective(
         version=effective.version,
@@ -261,6 +277,7 @@ def promoted(effective: Effective, *, revision: Revision, closure: Closure) -> D
         low=replicas.min,
         high=replicas.max,
         effective=effective_digest(effective),
+        hooks=tuple(hook.name for hook in effective.spec.hooks.all),
     )
     return Directive(sequence=0, revision=revision, closure=closure, versions=(entry,))
 
@@ -283,8 +300,17 @@ def specs(
 
 
 def knows_nothing(status: ReleaseStatus) -> bool:
-    """True for a state that is lost, was emptied, or never had anything to say of what runs."""
-    return status.stable is None and not status.directives and not status.history
+    """True for a state that is lost, was emptied, or never had anything to say of what runs.
+
+    One whose end the ledger has not got yet knows more than the ledger: what was promoted before must not come back.
+    """
+    return status.stable is None and not status.directives and not status.history and not _end_waits(status)
+
+
+def _end_waits(status: ReleaseStatus) -> bool:
+    """True while the record of the release's end is in the outbox."""
+    records = (entry.record for entry in status.outbox)
+    return any(record.kind == "Removed" and record.detail.get("removal") == WHOLE for record in records)
 
 
 def refilled(status: ReleaseStatus, found: ReleaseStatus) -> ReleaseStatus:

@@ -280,6 +280,8 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
         "stable": step.stable.ref if step.stable else None,
         "candidate": step.candidate.ref if step.candidate else None,
         "full": {str(name): size for name, size in sorted(step.full.items())},
+        "failed": step.failed,
+        "gates": (*(gate for gate in judged.gates if not gate.open), *step.gates),
         "message": f"{step.stable.ref.model_version} is promoted." if step.promoted and step.stable else step.message,
         "directives": dict(sorted(told.items())),
         "history": history,

@@ -15,12 +15,13 @@ from reconciler.loop.fleet import ClusterHandle
 from reconciler.loop.world import World
 from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
 from reconciler.model.ids import TargetKey, Version, short
-from reconciler.model.objects import LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
+from reconciler.model.objects import LABEL_JOB, LABEL_STATE, LABEL_VERSION, ObjectRef, RenderedObject, Rendering
 from reconciler.model.plan import Action, Change, ChangeSet, Outcome, Result
 from reconciler.model.state import Apply, Directive, TargetState
 from reconciler.plan.compare import compare
 from reconciler.plan.conclude import announce, conclude, pods_health, stalled, versions_health
 from reconciler.plan.decide import BUDGET_AGAIN, Decision, decide
+from reconciler.plan.hooks import failed, running, unfinished
 from reconciler.plan.order import stages
 from reconciler.plan.safety import FOREIGN_HOME
 from reconciler.plan.seen import SeenTarget
@@ -38,7 +39,7 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
     seen = observe(key, stored.value if stored else None, cluster, world)
     if seen is None:
         return None
-    wanted = world.rendering(key.release, seen.directive, seen.effective, seen.kinds)
+    wanted = world.rendering(key, seen.directive, seen.effective, seen.kinds)
     try:
         decision = decide(seen, compare(wanted, seen))
         cluster.refuse_foreign(seen, decision.plan)
@@ -84,7 +85,7 @@ def look(
         kinds=cluster.kinds(),
         deleted_at=world.deleted.get(key),
     )
-    wanted = world.rendering(key.release, directive, effective, seen.kinds)
+    wanted = world.rendering(key, directive, effective, seen.kinds)
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
     return replace(seen, live=cluster.live(refs)), wanted
 
@@ -127,6 +128,17 @@ def _explain(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dic
             labels = {LABEL_STATE: seen.owner, LABEL_VERSION: short(version)}
             namespace = seen.effective[Version(version)].spec.targets.namespace
             pods[Version(version)] = cluster.explain(namespace, labels)
+    return pods
+
+
+def _explain_hooks(seen: SeenTarget, wanted: Rendering, cluster: ClusterHandle) -> dict[ObjectRef, tuple[PodFact, ...]]:
+    """Pods of hooks' Jobs that failed or run for a while; asked for until it is known how they ended."""
+    pods: dict[ObjectRef, tuple[PodFact, ...]] = {}
+    for hook in unfinished(seen, wanted):
+        before = seen.outcome(hook.version, hook.hook)
+        patient = before is None or (seen.now - before.since).total_seconds() < EXPLAIN_AFTER
+        if failed(seen.live.get(hook.ref)) or not patient:
+            pods[hook.ref] = cluster.explain(hook.ref.namespace, {LABEL_JOB: hook.ref.name})
     return pods
 
 
@@ -182,7 +194,9 @@ def report(
 ) -> float | None:  # fmt: skip
     """Write the TargetState if it changed, or delete it when nothing is left; say when to look again."""
     refs = {rendered.ref for rendered in wanted.objects} | set(seen.inventory)
-    state = conclude(replace(seen, live=cluster.live(refs)), decision, done, wanted)
+    seen = replace(seen, live=cluster.live(refs))
+    seen = replace(seen, hook_pods=_explain_hooks(seen, wanted, cluster))
+    state = conclude(seen, decision, done, wanted)
     ended = state.directive.apply is Apply.REMOVE and not state.status.inventory
     if ended and not done.failed and stored:
         cluster.forget(stored)
@@ -197,4 +211,6 @@ def report(
         return BUDGET_AGAIN.total_seconds()
     if any(not health.healthy for health in state.status.versions.values()):
         return EXPLAIN_AGAIN if seen.pods else EXPLAIN_AFTER
+    if running(state.status.hooks):
+        return EXPLAIN_AGAIN if seen.hook_pods else EXPLAIN_AFTER
     return None

@@ -167,12 +167,14 @@ class World:
         return restored((row.state for row in clusters.values() if row.state), history, packed, votes)
 
     def rendering(
-        self, key: ReleaseKey, directive: Directive, effective: Mapping[Version, Effective], kinds: Kinds = frozenset()
+        self, key: Key, directive: Directive, effective: Mapping[Version, Effective], kinds: Kinds = frozenset()
     ) -> Rendering:
-        """What a target should have; the same directive and specs are rendered once per set of optional kinds."""
+        """What a target should have, or any target of a release; the same input is rendered once."""
+        release, cluster = (key.release, str(key.cluster)) if isinstance(key, TargetKey) else (key, "")
+        told = cluster if any(entry.hooks for entry in directive.versions) else ""  # only hooks are told where they are
         return self._renderings.get(
-            (key, directive.apply, directive.versions, kinds),
-            lambda: render(directive, effective, key=key, kinds=kinds),
+            (release, told, directive.apply, directive.versions, kinds),
+            lambda: render(directive, effective, key=release, kinds=kinds, cluster=told),
         )
 
     def verdicts(self, questions: Sequence[Question]) -> tuple[PolicyVerdict, ...]:

@@ -10,6 +10,8 @@ FIELD_MANAGER = "reconciler"
 SCALE_MANAGER = "reconciler-scale"
 LABEL_RELEASE = "reconciler.dev/release"  # the release's name
 LABEL_VERSION = "reconciler.dev/version"  # first 10 hex digits of the version
+LABEL_HOOK = "reconciler.dev/hook"  # a hook's name, on its Job and the Job's pods
+LABEL_JOB = "batch.kubernetes.io/job-name"  # what Kubernetes puts on the pods of a Job
 LABEL_STATE = "reconciler.dev/state"  # the state object's name: which release of which repository owns an object
 LABEL_MANAGED = "app.kubernetes.io/managed-by"  # always "reconciler": what watches select by
 MANAGED_BY = "reconciler"
@@ -92,8 +94,21 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookRef:
+    """A hook's Job: which hook of which version it is. It is made once and never written again.
+
+    `due` is False for what is stable: a Job that is there stays, and none is made.
+    """
+
+    ref: ObjectRef
+    version: str
+    hook: str
+    due: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """Everything one target should have: objects in tier order, and the sizes of its workloads.
+    """Everything one target should have: objects in tier order, the sizes of its workloads, and which are hooks.
 
     `kept` are those that only versions at size zero use: they stay where they are, and are not made where they are not.
     """
@@ -101,6 +116,7 @@ class Rendering:
     objects: tuple[RenderedObject, ...]
     sizes: tuple[Size, ...]
     kept: frozenset[ObjectRef] = frozenset()
+    hooks: tuple[HookRef, ...] = ()
 
 
 def config_named(pod_template: Any) -> frozenset[str]:

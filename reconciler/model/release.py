@@ -8,10 +8,12 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 
 from reconciler.model.document import Document, Metadata, Selector
 from reconciler.model.evidence import Evidence, ModelText
+from reconciler.model.hooks import Hooks
 from reconciler.model.ids import EnvironmentName, Version
 from reconciler.model.objects import config_named
 from reconciler.model.part import Part, PartOf
 from reconciler.model.runtime import Argument, HttpPath, ImageRef, PortNumber, Probes, ResolvedRuntime
+from reconciler.model.variables import EnvVar, distinct_names
 from reconciler.model.windows import Schedule
 from reconciler.model.wire import (
     DnsLabel,
@@ -34,7 +36,6 @@ ReleaseLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}
 ModelUri = Annotated[
     str, StringConstraints(pattern=r"^(oci|s3|gs|hf|https|pvc)://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")
 ]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][^\s\x00-\x1f\x7f\"'`\\<>]{0,1023}$")]
 KindName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,198}[a-z0-9])?$")]
@@ -62,27 +63,6 @@ class Links(Wire):
     """Where on-call finds what to do."""
     incident: ShortText | None = None
     """Where an incident is opened, such as pagerduty/fraud."""
-
-
-class SecretKeyRef(Wire):
-    """One key of a Secret in the release's namespace."""
-
-    name: DnsLabel
-    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-
-
-class EnvVar(Wire):
-    """One environment variable: a literal, or a reference to a Secret's key."""
-
-    name: EnvName
-    value: Annotated[str, StringConstraints(max_length=4096)] | None = None
-    secret_key_ref: SecretKeyRef | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "EnvVar":
-        if (self.value is None) == (self.secret_key_ref is None):
-            raise ValueError(f"'{self.name}' needs exactly one of value and secretKeyRef")
-        return self
 
 
 class Gpu(Wire):
@@ -266,10 +246,7 @@ class Serving(Wire):
 
     @model_validator(mode="after")
     def _distinct_env(self) -> "Serving":
-        names = [variable.name for variable in self.env]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"env names '{name}' twice")
+        distinct_names(self.env)
         return self
 
 
@@ -305,6 +282,7 @@ class ReleaseSpec(Wire):
     model: Model
     evidence: Evidence = Evidence()
     serving: Serving
+    hooks: Hooks = Hooks()
     targets: Targets
     rollout: Rollout = Rollout()
     schedule: Schedule = Schedule()

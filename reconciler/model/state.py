@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from reconciler.model.environment import PruneBudget
+from reconciler.model.hooks import HookName
 from reconciler.model.ids import (
     BlobId,
     Closure,
@@ -106,6 +107,8 @@ class VersionDirective(Wire):
     """While a rollout runs low == high; else the autoscaler's range. 0 and 0: scaled to zero, no autoscaler."""
     effective: Sha256
     """sha256 of the effective spec's canonical JSON: a change in place (allowFrom, replicas …) changes it."""
+    hooks: tuple[HookName, ...] = ()
+    """Hooks whose Jobs the target is to have for this version."""
 
 
 class Directive(Wire):
@@ -184,6 +187,16 @@ class Promotion(Wire):
     """When it was retired after this, so that it served no longer; None for what went on until another followed."""
 
 
+class FailedHook(Wire):
+    """The hook for which a version goes no further or, when it ran already, was given up for what is stable."""
+
+    version: Version
+    hook: HookName
+    cluster: str
+    message: str
+    """Why, down to the pod's last words."""
+
+
 class ReleaseStatus(Wire):
     """Progress of one release."""
 
@@ -217,6 +230,8 @@ class ReleaseStatus(Wire):
     """Votes on this and on earlier closures, removals and deletions, newest last: each keeps when it was first seen."""
     full: dict[str, int] = Field(default_factory=dict)
     """By cluster: the size stable had before the rollout touched it; what an abort gives back."""
+    failed: FailedHook | None = None
+    """Why the version that the trunk asks for goes no further, until something else is accepted."""
     message: str = ""
     """One sentence of progress."""
     outbox: tuple[OutboxEntry, ...] = ()
@@ -294,6 +309,28 @@ class SmokeOutcome(Wire):
     """Why it is not passed."""
 
 
+class HookState(StrEnum):
+    """How far a hook's Job is on one cluster; the last two are for good."""
+
+    RUNNING = "Running"  # told, and not ended
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+class HookOutcome(Wire):
+    """What became of one hook of one version on one cluster; `reason` and `message` say why it does not complete."""
+
+    state: HookState
+    since: Time
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """True when it will not run again for this version."""
+        return self.state is not HookState.RUNNING
+
+
 class TargetStatus(Wire):
     """What one target runs."""
 
@@ -304,6 +341,8 @@ class TargetStatus(Wire):
     versions: dict[str, VersionHealth] = Field(default_factory=dict)
     smokes: dict[str, SmokeOutcome] = Field(default_factory=dict)
     """By version: what its smoke request came to; a passed one is not sent again."""
+    hooks: dict[str, dict[str, HookOutcome]] = Field(default_factory=dict)
+    """By version that the directive names, by hook: what keeps one that ended from running again."""
     serving: str = ""
     """The model version that serves, for people."""
     drifted: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from reconciler.model.state import (
 from reconciler.plan.compare import DRIFT
 from reconciler.plan.decide import Decision
 from reconciler.plan.health import version_health
+from reconciler.plan.hooks import Outcomes, hook_outcomes, running
 from reconciler.plan.safety import REPAIR_WINDOW
 from reconciler.plan.seen import SeenTarget, workload_name
 from reconciler.plan.smoke import smokes, with_smoke
@@ -34,10 +35,11 @@ def announce(seen: SeenTarget, decision: Decision) -> TargetState:
     """The state to write before acting: the directive taken over, new objects in the inventory, marks set."""
     inventory = dict(seen.inventory)
     for change in decision.plan.changes:
-        if change.action in (Action.CREATE, Action.UPDATE):
-            entry = inventory.get(change.ref)
-            if entry is None or entry.rendered != change.after:
-                inventory[change.ref] = _entry(change)
+        entry = inventory.get(change.ref)
+        written = change.action in (Action.CREATE, Action.UPDATE)
+        unknown = entry is None and change.action is Action.UNCHANGED  # a hook's Job, of before our state was lost
+        if unknown or (written and (entry is None or entry.rendered != change.after)):
+            inventory[change.ref] = _entry(change)
     return _state(seen, _inventory(inventory), _marks(seen, decision), seen.status)
 
 
@@ -50,16 +52,18 @@ def conclude(seen: SeenTarget, decision: Decision, done: ChangeSet, wanted: Rend
             _carry_out(result, inventory, seen.now)
     orphaned = _orphaned(seen, done, inventory)
     versions = _news(seen.status.versions, versions_health(seen, wanted))
+    hooks = hook_outcomes(seen, wanted)
     status = TargetStatus(
         sequence=seen.directive.sequence if not done.failed else seen.status.sequence,
         inventory=_inventory(inventory),
         marks=tuple(mark for mark in announced.status.marks if mark.ref in inventory),
         versions=versions,
         smokes=smokes(seen),
+        hooks=hooks,
         serving=_serving(seen),
         drifted=tuple(str(ref) for ref in decision.drifted),
         orphaned=orphaned,
-        conditions=(*_conditions(seen, decision, done, versions), *_orphans(seen, orphaned)),
+        conditions=(*_conditions(seen, decision, done, versions, hooks), *_orphans(seen, orphaned)),
     )
     return announced.model_copy(update={"status": status})
 
@@ -232,10 +236,10 @@ def _judge(directive: Directive, decision: Decision, done: ChangeSet, versions: 
 
 
 def _conditions(
-    seen: SeenTarget, decision: Decision, done: ChangeSet, versions: dict[str, VersionHealth]
+    seen: SeenTarget, decision: Decision, done: ChangeSet, versions: dict[str, VersionHealth], hooks: Outcomes
 ) -> tuple[Condition, ...]:
     words = _judge(seen.directive, decision, done, versions)
-    busy = not words.healthy or bool(decision.marked or decision.waiting)
+    busy = not words.healthy or bool(decision.marked or decision.waiting) or running(hooks)
     before, now = seen.status.conditions, seen.now
     doing = "Progressing" if busy else "Settled"
     reason, message = ("Healthy", "") if words.healthy else (words.reason, words.message)

@@ -4,7 +4,7 @@ The Deployment says whether; pods (read only for versions that stay unhealthy) s
 reason, log tail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.model.facts import LiveObject, PodFact
@@ -60,17 +60,30 @@ def _progress(exists: int, ready: int, target: int) -> str:
 
 def _why(pods: tuple[PodFact, ...]) -> tuple[str, str] | None:
     """The reason of the pod that is worst, and one sentence with its last event and last log line."""
-    unready = [pod for pod in pods if not pod.ready]
-    if not unready:
+    worst = _worst([pod for pod in pods if not pod.ready])
+    if worst is None:
         return None
-    worst = max(unready, key=lambda pod: (bool(pod.reason), pod.restarts, pod.name))
-    parts = [f"pod {worst.name} is not ready: {worst.reason or worst.phase}"]
-    if worst.message:
-        parts.append(worst.message)
-    if worst.restarts:
-        parts.append(f"{worst.restarts} restarts")
-    if worst.last_event:
-        parts.append(f"last event: {worst.last_event}")
-    if worst.log_tail:
-        parts.append(f"log: {worst.log_tail[-_LOG_CAP:]}")
-    return worst.reason or "PodsNotReady", "; ".join(parts)
+    return worst.reason or "PodsNotReady", _sentence(worst, " is not ready")
+
+
+def last_words(pods: tuple[PodFact, ...]) -> tuple[str, str] | None:
+    """The same of pods that should have run to their end."""
+    worst = _worst(pods)
+    return (worst.reason, _sentence(worst, "")) if worst else None
+
+
+def _worst(pods: Collection[PodFact]) -> PodFact | None:
+    return max(pods, key=lambda pod: (bool(pod.reason), pod.restarts, pod.name), default=None)
+
+
+def _sentence(pod: PodFact, how: str) -> str:
+    parts = [f"pod {pod.name}{how}: {pod.reason or pod.phase}"]
+    if pod.message:
+        parts.append(pod.message)
+    if pod.restarts:
+        parts.append(f"{pod.restarts} restarts")
+    if pod.last_event:
+        parts.append(f"last event: {pod.last_event}")
+    if pod.log_tail:
+        parts.append(f"log: {pod.log_tail[-_LOG_CAP:]}")
+    return "; ".join(parts)

@@ -8,7 +8,7 @@ from reconciler.model.facts import LiveObject, PodFact, SmokeAnswer
 from reconciler.model.ids import TargetKey, Version, short
 from reconciler.model.objects import Kinds, ObjectRef
 from reconciler.model.release import Effective
-from reconciler.model.state import Directive, InventoryEntry, PruneMark, TargetState, TargetStatus
+from reconciler.model.state import Directive, HookOutcome, InventoryEntry, PruneMark, TargetState, TargetStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,9 @@ class SeenTarget:
     are the specs that the directive names, `packed` the same as state objects keep them. `state` is its TargetState, or
     None before the first pass. `live` holds what the cluster has of every object that is wanted or in the inventory; an
     object that is not in it does not exist. `pods` is filled for versions that have been unhealthy for a while,
-    `answers` for those whose smoke request was sent just now. `kinds` are the optional kinds that the cluster has.
-    `deleted_at` is when this process last deleted something here.
+    `hook_pods` for Jobs of hooks that failed or take long, `answers` for versions whose smoke request was sent just
+    now. `kinds` are the optional kinds that the cluster has. `deleted_at` is when this process last deleted something
+    here.
     """
 
     key: TargetKey
@@ -36,6 +37,7 @@ class SeenTarget:
     answers: Mapping[Version, SmokeAnswer] = field(default_factory=dict)
     kinds: Kinds = frozenset()
     deleted_at: datetime | None = None
+    hook_pods: Mapping[ObjectRef, tuple[PodFact, ...]] = field(default_factory=dict)
 
     @property
     def status(self) -> TargetStatus:
@@ -56,6 +58,10 @@ class SeenTarget:
     def marks(self) -> dict[ObjectRef, PruneMark]:
         """Objects that an earlier pass found to be no longer rendered."""
         return {mark.ref: mark for mark in self.status.marks}
+
+    def outcome(self, version: str, hook: str) -> HookOutcome | None:
+        """What is known of a hook from earlier passes."""
+        return self.status.hooks.get(version, {}).get(hook)
 
     @property
     def owner(self) -> str:

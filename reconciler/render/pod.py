@@ -14,8 +14,9 @@ import re
 from typing import Any
 
 from reconciler.model.objects import CHECK_CONTAINER, GPU_PRODUCT, MODEL_CONTAINER, config_renamed
-from reconciler.model.release import Effective, EnvVar, Model, ModelCheck, Toleration
+from reconciler.model.release import Effective, Model, ModelCheck, Toleration
 from reconciler.model.runtime import Port, Probe, Probes
+from reconciler.model.variables import EnvVar
 from reconciler.render.checking import CHECK_RESOURCES, PROGRAM, PYTHON
 from reconciler.render.delivery import Delivery, deliver
 from reconciler.render.identity import Body, model_annotations, own_config_names, version_selector
@@ -78,6 +79,16 @@ def _hardened(container: Body) -> Body:
     return {**container, "securityContext": strategic(_FEWEST_RIGHTS, container.get("securityContext", {}))}
 
 
+def pod_security() -> Body:
+    """Non-root, with the runtime's own system call filter."""
+    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def container_security() -> Body:
+    """No privileges, no capabilities, a read-only root."""
+    return {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True}
+
+
 def _pod(effective: Effective) -> Body:
     check = effective.spec.serving.check
     delivery = deliver(effective.spec.model, checked=check is not None)
@@ -86,13 +97,13 @@ def _pod(effective: Effective) -> Body:
     gpu = effective.spec.serving.resources.gpu
     if gpu and gpu.product:
         selector[GPU_PRODUCT] = gpu.product
-    return _present(
+    return present(
         {
             "serviceAccountName": service_account(effective),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": _GRACE_SECONDS,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": pod_security(),
             "initContainers": [_check(check, effective.spec.model, delivery)] if check else [],
             "containers": [_container(effective, delivery)],
             "volumes": [*_scratch_volumes(effective), *delivery.volumes],
@@ -106,7 +117,7 @@ def _pod(effective: Effective) -> Body:
 def _container(effective: Effective, delivery: Delivery) -> Body:
     runtime, serving = effective.runtime.spec, effective.spec.serving
     ports = serving_ports(effective)
-    return _present(
+    return present(
         {
             "name": MODEL_CONTAINER,
             "image": effective.image,
@@ -125,7 +136,7 @@ def _container(effective: Effective, delivery: Delivery) -> Body:
             # Endpoints are withdrawn while a pod is asked to stop; requests that are still sent to it must be answered.
             "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True},
+            "securityContext": container_security(),
         }
     )
 
@@ -142,7 +153,7 @@ def _check(check: ModelCheck, model: Model, delivery: Delivery) -> Body:
         "resources": CHECK_RESOURCES,
         "volumeMounts": [_writable(mount) if fetched else mount for mount in delivery.mounts],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {**_FEWEST_RIGHTS, "readOnlyRootFilesystem": True},
+        "securityContext": container_security(),
     }
 
 
@@ -150,7 +161,7 @@ def _writable(mount: Body) -> Body:
     return {name: value for name, value in mount.items() if name != "readOnly"}
 
 
-def _present(body: Body) -> Body:
+def present(body: Body) -> Body:
     """Without empty lists and maps: the server drops them, and we send only what it keeps."""
     return {name: value for name, value in body.items() if value not in ([], {})}
 
@@ -178,10 +189,11 @@ def _environment(effective: Effective, delivery: Delivery) -> list[Body]:
     }
     theirs = {variable.name for variable in effective.spec.serving.env}
     first = [{"name": name, "value": value} for name, value in ours.items() if name not in theirs]
-    return [*first, *(_variable(variable) for variable in effective.spec.serving.env)]
+    return [*first, *(variable_body(variable) for variable in effective.spec.serving.env)]
 
 
-def _variable(variable: EnvVar) -> Body:
+def variable_body(variable: EnvVar) -> Body:
+    """A variable of a document as a container has it."""
     if variable.secret_key_ref is not None:
         reference = variable.secret_key_ref
         return {

@@ -3,7 +3,8 @@
 Not deciding what to change, and no knowledge of what is there. Rules:
 
 - Tiers: 1 ServiceAccounts, NetworkPolicy and the release's further objects; 2 per version the Deployment, Service,
-  autoscaler and disruption budget; 3 the release Service, and PodMonitors where the cluster has that kind.
+  autoscaler and disruption budget; 3 the release Service, and PodMonitors where the cluster has that kind; 5 hooks'
+  Jobs, last, so that one that cannot be made keeps nothing from being repaired.
 - A release's own objects follow the lead version: the candidate, else the stable, else the first; one at size zero
   leads only when all are.
 - The order of versions in a directive changes nothing else.
@@ -18,10 +19,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reconciler.errors import Stalled
 from reconciler.model.ids import ReleaseKey, Version, short
-from reconciler.model.objects import Kinds, ObjectRef, RenderedObject, Rendering, Size
+from reconciler.model.objects import HookRef, Kinds, ObjectRef, RenderedObject, Rendering, Size
 from reconciler.model.release import Effective
 from reconciler.model.state import Apply, Directive, Role, VersionDirective
 from reconciler.render.access import network_policy, service_accounts
+from reconciler.render.hook import hook_jobs
 from reconciler.render.identity import Body, seal
 from reconciler.render.ignoring import without_ignored
 from reconciler.render.monitoring import pod_monitor
@@ -33,15 +35,21 @@ from reconciler.render.workload import deployment
 RENDERER = 1
 RENDERERS: Mapping[int, Callable[[Effective, ReleaseKey], Body]] = {1: deployment}
 
-_IDENTITY, _VERSION, _ADDRESS = 1, 2, 3
+_IDENTITY, _VERSION, _ADDRESS, _HOOK = 1, 2, 3, 5
 
 
 def render(
-    directive: Directive, effective: Mapping[Version, Effective], *, key: ReleaseKey, kinds: Kinds = frozenset()
+    directive: Directive,
+    effective: Mapping[Version, Effective],
+    *,
+    key: ReleaseKey,
+    kinds: Kinds = frozenset(),
+    cluster: str = "",
 ) -> Rendering:
     """Everything the target should have; raises Stalled when the directive cannot be rendered as it stands.
 
-    `kinds` are the optional kinds that the cluster has (see `monitoring.OPTIONAL`).
+    `kinds` are the optional kinds that the cluster has (see `monitoring.OPTIONAL`). Only hooks are told the cluster's
+    name, so whoever just counts objects needs none.
     """
     if directive.apply is Apply.REMOVE:
         return Rendering(objects=(), sizes=())
@@ -65,17 +73,31 @@ def render(
         objects += rendered
         sizes.append(its_size)
     objects.append(_sealed(release_service(lead, key), _ADDRESS, lead))
+    hooks = []
+    for entry in directive.versions:
+        for name, body in hook_jobs(entry.hooks, specs[entry.version], key, cluster).items():
+            objects.append(seal(body, _HOOK))
+            due = entry.role is Role.CANDIDATE
+            hooks.append(HookRef(ref=objects[-1].ref, version=entry.version, hook=name, due=due))
     return Rendering(
         objects=tuple(sorted(objects, key=lambda rendered: (rendered.tier, rendered.ref))),
         sizes=tuple(sorted(sizes, key=lambda each: each.ref)),
         kept=_kept(directive, specs, key),
+        hooks=tuple(sorted(hooks, key=lambda each: each.ref)),
     )
 
 
 def _kept(directive: Directive, specs: Mapping[Version, Effective], key: ReleaseKey) -> frozenset[ObjectRef]:
-    """What only versions at size zero use. A version that is given up must not hold the one that returns."""
+    """What only versions at size zero use. A version that is given up must not hold the one that returns.
+
+    Hooks of a candidate run before it has a size, with the identity and the objects that it brings.
+    """
     asleep = [specs[entry.version] for entry in directive.versions if entry.high == 0]
-    awake = [specs[entry.version] for entry in directive.versions if entry.high > 0]
+    awake = [
+        specs[entry.version]
+        for entry in directive.versions
+        if entry.high > 0 or (entry.hooks and entry.role is Role.CANDIDATE)
+    ]
     own = [body for effective in asleep for body in own_config(effective, key)]
     return _refs([*own, *_of(asleep, key)]) - _refs(_of(awake, key))
 

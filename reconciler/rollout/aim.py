@@ -3,17 +3,17 @@
 Not how it gets there: `cluster` moves each cluster along the course and `strategies` say in which sizes. Rules: a
 closed gate never changes what was accepted before; a return to stable or to a known-good version is never blocked, nor
 is one that is under way stopped by what the trunk asks for next; what was retired stays so until something else is
-accepted.
+accepted. A version whose hook failed after it ran is given up for what is stable.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from reconciler.model.state import ASLEEP, Phase, Role
+from reconciler.model.ids import Version
+from reconciler.model.state import ASLEEP, ROLLING, FailedHook, Phase, Role
+from reconciler.rollout.hooks import given_up
 from reconciler.rollout.situation import Progress, Runnable, Situation
 from reconciler.rollout.strategies import AT_ONCE, Strategy, strategy_named
-
-_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
 
 
 class Course(Enum):
@@ -38,6 +38,8 @@ class Aim:
     """`goal` is the version this pass brings up, `base` the one it takes over from (None: from nothing).
 
     `kept` are the previous versions that stay, scaled to zero. `restarted`: the goal was not the last pass's candidate.
+    `failed` is the hook for which a version was given up: its Jobs stay for people to look at. A first release has
+    nothing to be given up for.
     """
 
     course: Course
@@ -46,6 +48,17 @@ class Aim:
     base: Runnable | None = None
     kept: tuple[Runnable, ...] = ()
     restarted: bool = False
+    failed: FailedHook | None = None
+
+    @property
+    def hooked(self) -> bool:
+        """True when the goal's hooks run on the way."""
+        return self.course in (Course.FIRST, Course.STEP)
+
+    @property
+    def given_up(self) -> Version | None:
+        """The version that was given up."""
+        return self.failed.version if self.failed else None
 
     @property
     def stable(self) -> Runnable | None:
@@ -75,14 +88,25 @@ def choose(situation: Situation) -> Aim:
     if asked.retired if wanted.accepted else progress.phase in ASLEEP:
         return _retire(situation)
     if stable is not None and asked.version == stable.version:
-        return _settle(situation, asked if wanted.accepted else stable)
+        aim = _settle(situation, asked if wanted.accepted else stable)
+        return aim if wanted.accepted else replace(aim, failed=progress.failed)
+    failed = given_up(situation)
+    if stable is not None and failed is not None:
+        return replace(_settle(situation, stable), failed=failed)
     if wanted.accepted:
-        return _follow(situation, asked, at_once=wanted.known_good)
-    if progress.candidate is not None:
-        if progress.phase is Phase.ROLLING_BACK and stable is not None:
-            return _follow(situation, progress.candidate, at_once=True)
-        return Aim(course=Course.HOLD, goal=progress.candidate, base=stable, kept=_kept(situation, stable))
-    return Aim(course=Course.IDLE) if stable is None else _settle(situation, stable)
+        return replace(_follow(situation, asked, at_once=wanted.known_good), failed=failed)
+    return _go_on(situation)
+
+
+def _go_on(situation: Situation) -> Aim:
+    """What was accepted before, while what the trunk asks for is not."""
+    progress, stable = situation.progress, situation.progress.stable
+    if progress.candidate is None:
+        return Aim(course=Course.IDLE) if stable is None else _settle(situation, stable)
+    if progress.phase is Phase.ROLLING_BACK and stable is not None:
+        return _follow(situation, progress.candidate, at_once=True)
+    kept = _kept(situation, stable)
+    return Aim(course=Course.HOLD, goal=progress.candidate, base=stable, kept=kept, failed=progress.failed)
 
 
 def kept_after(situation: Situation, goal: Runnable) -> tuple[Runnable, ...]:
@@ -134,7 +158,7 @@ def _waking(progress: Progress) -> bool:
 
 
 def _in_flight(progress: Progress) -> bool:
-    return progress.candidate is not None or progress.phase in _MOVING
+    return progress.candidate is not None or progress.phase in ROLLING
 
 
 def _kept(situation: Situation, *running: Runnable | None) -> tuple[Runnable, ...]:

@@ -4,10 +4,11 @@ Not the sizes (a strategy says them), not the phase (the machine). Rules: a step
 reported, never from a step's number. A cluster that finished gets its autoscaler back without waiting for the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model.state import Role, VersionDirective, VersionHealth
 from reconciler.rollout.aim import Aim
+from reconciler.rollout.hooks import Waiting, due, next_hook
 from reconciler.rollout.sentence import because, name_of
 from reconciler.rollout.situation import Runnable
 from reconciler.rollout.strategies.step import Arm, Step, StepSizes, ready_of
@@ -20,7 +21,10 @@ _STILL_COMING = frozenset({"", "NotCreated", "PodsNotReady", "SmokePending"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What one cluster is told. `ready` counts the goal's pods; `waiting` says what is missing unless it is `done`."""
+    """What one cluster is told. `ready` counts the goal's pods; `waiting` says what is missing unless it is `done`.
+
+    `before` is the hook that must complete before the goal starts here.
+    """
 
     view: View
     versions: Versions
@@ -28,6 +32,7 @@ class Move:
     ready: int
     done: bool
     waiting: str
+    before: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +57,25 @@ def hold(aim: Aim, view: View) -> Versions:
         return view.told
     entry = view.entry(stable, Role.STABLE)
     if entry is None:
-        return steady(view, stable, aim.kept)
+        return steady(view, stable, aim.kept, aim.given_up)
     size = view.full_size(entry) or stable.low
     back = entry.model_copy(update={"low": size, "high": size})
     return tuple(back if told is entry else told for told in view.told)
 
 
-def follow(aim: Aim, view: View, goal: Runnable, *, may_step: bool) -> Move:
-    """The next step to `goal`; none is taken while `may_step` is False or the cluster has not acted on the last."""
+def follow(aim: Aim, view: View, goal: Runnable, *, may_step: bool, held: bool) -> Move:
+    """The next step to `goal`; none is taken while `may_step` is False or the cluster has not acted on the last.
+
+    `held`: a hook failed before the goal could start somewhere, so it starts nowhere else either.
+    """
     stand = _stand(aim, view, goal)
-    if not aim.strategy.waits or stand.finished:
-        return _step(aim, view, stand)
-    base = aim.base
-    serving = base is not None and not base.retired and (stand.base is None or serves_another(view, base))
-    if base is not None and stand.entry is None and serving:
-        return _join(aim, view, base, goal)
-    return _step(aim, view, stand) if may_step and view.settled else _stay(aim, view, stand)
+    waits = aim.strategy.waits and not stand.finished
+    if waits and aim.base is not None and stand.entry is None and _joins(view, stand, aim.base):
+        return _join(aim, view, aim.base, goal)
+    before = unprepared(aim, view, goal)
+    if before is not None or (held and not _has_pods(view, goal)):
+        return _prepare(aim, view, stand, before, held=held)
+    return _step(aim, view, stand) if not waits or (may_step and view.settled) else _stay(aim, view, stand)
 
 
 def failure(aim: Aim, view: View, goal: Runnable) -> VersionHealth | None:
@@ -75,6 +83,16 @@ def failure(aim: Aim, view: View, goal: Runnable) -> VersionHealth | None:
     entry, health = view.entry(goal, aim.role), view.health(goal.version)
     begun = entry is not None and entry.high > 0 and not aim.restarted
     return health if begun and health is not None and health.failed else None
+
+
+def unprepared(aim: Aim, view: View, goal: Runnable) -> Waiting | None:
+    """The hook that must complete here before the goal gets its first pod."""
+    waits = aim.hooked and not _has_pods(view, goal)
+    return next_hook(view, goal, goal.before) if waits else None
+
+
+def _has_pods(view: View, goal: Runnable) -> bool:
+    return any(entry.version == goal.version and entry.high for entry in view.told)
 
 
 def _stand(aim: Aim, view: View, goal: Runnable) -> _Stand:
@@ -120,10 +138,15 @@ def _base_arm(aim: Aim, view: View, goal: Runnable, told: int) -> Arm:
     return Arm(name=name_of(aim.base, goal), told=told, pods=view.pods(version), ready=view.ready(version))
 
 
+def _joins(view: View, stand: _Stand, stable: Runnable) -> bool:
+    """True for a cluster that is to serve from stable first; what was retired serves nowhere."""
+    return not stable.retired and (stand.base is None or serves_another(view, stable))
+
+
 def _join(aim: Aim, view: View, stable: Runnable, goal: Runnable) -> Move:
     return Move(
         view=view,
-        versions=steady(view, stable, aim.kept),
+        versions=steady(view, stable, aim.kept, aim.given_up),
         full=0,
         ready=0,
         done=False,
@@ -131,20 +154,38 @@ def _join(aim: Aim, view: View, stable: Runnable, goal: Runnable) -> Move:
     )
 
 
-def _stay(aim: Aim, view: View, stand: _Stand) -> Move:
-    """No step: pinned sizes stay, or stable gets its full size back; an autoscaler not pinned yet stays free."""
+def _prepare(aim: Aim, view: View, stand: _Stand, before: Waiting | None, *, held: bool) -> Move:
+    """Hooks run before the goal starts: no pod of it, and stable as it is.
+
+    None begins while the goal is held, nor on a cluster that has not acted on its directive.
+    """
+    begins = not held and (view.settled or view.directive is None)
+    hooks = due(view, stand.goal, before if begins else None)
+    entry = fixed(stand.goal, aim.role, 0).model_copy(update={"hooks": hooks}) if hooks else None
+    name = name_of(stand.goal, aim.base)
+    told = f"hook {before.hook} of {name} runs on {view.name}" if before else f"{name} does not start on {view.name}"
+    return replace(_stay(aim, view, stand, entry), waiting=told if view.settled else _not_settled(view), before=before)
+
+
+def _stay(aim: Aim, view: View, stand: _Stand, entry: VersionDirective | None = None) -> Move:
+    """No step: pinned sizes stay, or stable gets its full size back; an autoscaler not pinned yet stays free.
+
+    The goal keeps its size; `entry` is what it is told in its place.
+    """
     running: Versions = ()
     untouched = stand.base is not None and not pinned(stand.base) and not _gone(aim)
     if aim.base is not None and stand.base is not None:
         stable = Role.STABLE
         running = (free(aim.base, stable) if untouched else fixed(aim.base, stable, stand.step.stable.told),)
-    if stand.entry is not None:
+    if entry is not None:
+        running += (entry,)
+    elif stand.entry is not None:
         running += (fixed(stand.goal, aim.role, stand.entry.low),)
     elif view.entry(stand.goal, Role.PREVIOUS) is not None:
         running += (fixed(stand.goal, Role.PREVIOUS, 0),)
     return Move(
         view=view,
-        versions=beside(view, running, aim.kept),
+        versions=beside(view, running, aim.kept, aim.given_up),
         full=0 if untouched else stand.full,
         ready=stand.step.candidate.ready,
         done=False,
@@ -156,20 +197,30 @@ def _step(aim: Aim, view: View, stand: _Stand) -> Move:
     sizes = _sizes(aim, stand)
     health = view.health(stand.goal.version)
     up = sizes.done and health is not None and health.healthy
-    goal = free(stand.goal, aim.role) if up or stand.finished else fixed(stand.goal, aim.role, sizes.candidate)
+    after = next_hook(view, stand.goal, stand.goal.after) if aim.hooked else None
+    free_now = (up and after is None) or stand.finished
+    goal = free(stand.goal, aim.role) if free_now else fixed(stand.goal, aim.role, sizes.candidate)
+    if aim.hooked:
+        goal = goal.model_copy(update={"hooks": due(view, stand.goal, after if up else None)})
     running: Versions = (goal,)
     if aim.base is not None and stand.base is not None:
         running = (fixed(aim.base, Role.STABLE, sizes.stable), goal)
-    versions = beside(view, running, aim.kept)
-    gone = all(entry.role is Role.PREVIOUS for entry in versions[len(running) :])
+    versions = beside(view, running, aim.kept, aim.given_up)
+    gone = all(_at_rest(aim, view, entry) for entry in versions[len(running) :])
     return Move(
         view=view,
         versions=versions,
         full=stand.full,
         ready=stand.step.candidate.ready,
-        done=up and gone,
-        waiting=_waiting(view, stand, sizes, up=up),
+        done=up and gone and after is None,
+        waiting=_waiting(aim, view, stand, sizes, after if up else None, up=up),
     )
+
+
+def _at_rest(aim: Aim, view: View, entry: VersionDirective) -> bool:
+    """Nothing is to be waited for of a version that is kept at zero, or was given up and has no pods any more."""
+    ended = entry.version == aim.given_up and view.settled and view.pods(entry.version) == 0
+    return entry.role is Role.PREVIOUS or ended
 
 
 def _sizes(aim: Aim, stand: _Stand) -> StepSizes:
@@ -180,9 +231,12 @@ def _sizes(aim: Aim, stand: _Stand) -> StepSizes:
     return aim.strategy.sizes(step)
 
 
-def _waiting(view: View, stand: _Stand, sizes: StepSizes, *, up: bool) -> str:
+def _waiting(aim: Aim, view: View, stand: _Stand, sizes: StepSizes, after: Waiting | None, *, up: bool) -> str:
     if not view.settled:
         return _not_settled(view)
+    if after is not None:
+        how = f"failed: {because(after.outcome)}" if after.failed and after.outcome else "runs"
+        return f"hook {after.hook} of {name_of(stand.goal, aim.base)} {how} on {view.name}"
     if up:
         return f"pods of an earlier version are still to end on {view.name}"
     health = view.health(stand.goal.version)

@@ -9,18 +9,23 @@ Not the judging of gates, not the writing of directives. It chooses a course fro
    the release is Promoted.
 4. A candidate that failed stays where it is, on every cluster: stable keeps what it has.
 5. A release is Retired once no pod of it is left anywhere; a cluster that joins it later gets none.
+6. Nothing of a candidate starts on a cluster before its hooks completed there, nor anywhere else once one of them
+   failed. One whose hook fails after it ran is given up, while there is a stable version to return to.
 
 Note [Sizes while a rollout runs]. Both versions are pinned on a cluster from its first step until it is finished, and
 `full` notes the size that stable's autoscaler had chosen before. It is the only thing that cannot be seen afterwards.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.model.ids import ClusterName
-from reconciler.model.state import Apply, Phase, VersionHealth
+from reconciler.model.plan import Gate
+from reconciler.model.state import Apply, FailedHook, Phase, VersionHealth
 from reconciler.rollout.aim import Aim, Course, choose, kept_after
-from reconciler.rollout.cluster import Move, failure, follow, hold
+from reconciler.rollout.cluster import Move, failure, follow, hold, unprepared
+from reconciler.rollout.hooks import failed_gate, lost_before, running_gate
 from reconciler.rollout.sentence import because, listed, name_of
 from reconciler.rollout.situation import Advance, Runnable, Situation
 from reconciler.rollout.told import Versions, asleep, steady
@@ -48,14 +53,18 @@ def advance(situation: Situation, now: datetime) -> Advance:
 
 def _steady(situation: Situation, now: datetime, aim: Aim, stable: Runnable, seen: tuple[View, ...]) -> Advance:
     asked, name = situation.wanted.runnable, name_of(stable, None)
-    if asked == stable:
+    gates = _given_up(situation, aim, stable)
+    if gates:
+        message = f"{name_of(asked, stable)} was given up; {name_of(stable, asked)} keeps serving."
+    elif asked == stable:
         message = f"{name} is promoted{_unreachable(seen)}."
     elif asked.version == stable.version:
         message = f"A change in place of {name} waits for its gates; what was accepted keeps serving."
     else:
         message = f"{name_of(asked, stable)} waits for its gates; {name_of(stable, asked)} keeps serving."
-    versions = {view.name: steady(view, stable, aim.kept) for view in seen}
-    return _answer(situation, now, aim, phase=_at_rest(situation, stable), versions=versions, message=message)
+    versions = {view.name: steady(view, stable, aim.kept, aim.given_up) for view in seen}
+    phase = _at_rest(situation, stable)
+    return _answer(situation, now, aim, phase=phase, versions=versions, message=message, gates=gates)
 
 
 def _retire(situation: Situation, now: datetime, aim: Aim, seen: tuple[View, ...]) -> Advance:
@@ -92,14 +101,36 @@ def _hold(situation: Situation, now: datetime, aim: Aim, candidate: Runnable, se
 
 def _travel(situation: Situation, now: datetime, aim: Aim, goal: Runnable, seen: tuple[View, ...]) -> Advance:
     stuck = next(((view, health) for view in seen if (health := failure(aim, view, goal))), None)
-    moves = tuple(follow(aim, view, goal, may_step=stuck is None) for view in seen)
+    waiting = [before for view in seen if (before := unprepared(aim, view, goal))]
+    lost = lost_before(situation, goal, waiting) if aim.hooked else None
+    held = lost is not None
+    moves = tuple(follow(aim, view, goal, may_step=stuck is None and not held, held=held) for view in seen)
     if moves and all(move.done for move in moves):
         return _arrive(situation, now, aim, goal, seen)
     versions = {move.view.name: move.versions for move in moves}
-    message = _moving_sentence(aim, goal, moves) if stuck is None else _failed_sentence(aim, goal, *stuck)
+    gates = _given_up(situation, aim, aim.stable) or _before_gates(aim, goal, moves, lost)
+    if stuck is not None:
+        message = _failed_sentence(aim, goal, *stuck)
+    else:
+        message = f"{gates[0].message}." if held else _moving_sentence(aim, goal, moves)
     full = {**situation.progress.full, **{move.view.name: move.full for move in moves if move.full}}
     phase = _phase(situation, aim, moves)
-    return _answer(situation, now, aim, phase=phase, versions=versions, message=message, full=full)
+    aim = replace(aim, failed=aim.failed or lost)
+    return _answer(situation, now, aim, phase=phase, versions=versions, message=message, full=full, gates=gates)
+
+
+def _given_up(situation: Situation, aim: Aim, stable: Runnable | None) -> tuple[Gate, ...]:
+    """The closed gate while the trunk asks for a version that was given up."""
+    asked, failed = situation.wanted.runnable, aim.failed
+    return (failed_gate(failed, asked, stable),) if failed is not None and failed.version == asked.version else ()
+
+
+def _before_gates(aim: Aim, goal: Runnable, moves: Sequence[Move], lost: FailedHook | None) -> tuple[Gate, ...]:
+    """The closed gate of a candidate whose hooks are waited for before it starts, or failed."""
+    if lost is not None:
+        return (failed_gate(lost, goal, aim.base, before=True),)
+    waiting = [move.before for move in moves if move.before and move.view.reachable]
+    return (running_gate(waiting, goal, aim.base),) if waiting else ()
 
 
 def _arrive(situation: Situation, now: datetime, aim: Aim, goal: Runnable, seen: tuple[View, ...]) -> Advance:
@@ -108,9 +139,10 @@ def _arrive(situation: Situation, now: datetime, aim: Aim, goal: Runnable, seen:
     phase = _at_rest(situation, goal) if was_stable else Phase.PROMOTED
     kept = aim.kept if was_stable else kept_after(situation, goal)
     message = f"{name_of(goal, None)} is ready on {listed([view.name for view in seen])}."
-    rest = Aim(course=Course.STEADY, goal=goal, kept=kept)
-    versions = {view.name: steady(view, goal, kept) for view in seen}
-    return _answer(situation, now, rest, phase=phase, versions=versions, message=message)
+    rest = Aim(course=Course.STEADY, goal=goal, kept=kept, failed=aim.failed)
+    versions = {view.name: steady(view, goal, kept, aim.given_up) for view in seen}
+    gates = _given_up(situation, aim, goal)
+    return _answer(situation, now, rest, phase=phase, versions=versions, message=message, gates=gates)
 
 
 def _at_rest(situation: Situation, stable: Runnable) -> Phase:
@@ -135,6 +167,7 @@ def _answer(
     versions: dict[ClusterName, Versions],
     message: str,
     full: dict[ClusterName, int] | None = None,
+    gates: tuple[Gate, ...] = (),
 ) -> Advance:
     before = situation.progress
     same = phase is before.phase and not aim.restarted
@@ -148,6 +181,8 @@ def _answer(
         promoted=phase is Phase.PROMOTED and before.phase is not Phase.PROMOTED,
         message=message,
         look_again=LOOK_AGAIN if aim.moves or phase is Phase.RETIRING else None,
+        gates=gates,
+        failed=aim.failed,
     )
 
 

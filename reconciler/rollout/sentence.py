@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reconciler.model.ids import ClusterName, short
-from reconciler.model.state import VersionHealth
+from reconciler.model.state import HookOutcome, VersionHealth
 from reconciler.rollout.situation import Runnable
 
 _NAMED = 3  # clusters named one by one
@@ -25,8 +25,8 @@ def listed(clusters: Sequence[ClusterName]) -> str:
     return f"{', '.join(head)} and {last}" if head else last
 
 
-def because(health: VersionHealth) -> str:
-    """The health's reason and message, as far as it has them."""
+def because(health: VersionHealth | HookOutcome) -> str:
+    """The reason and the message of a health or an outcome, as far as it has them."""
     return (
         ": ".join(part.strip().rstrip(".") for part in (health.reason, health.message) if part.strip())
         or "no reason given"

@@ -9,14 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.model.ids import ClusterName, Version
-from reconciler.model.state import Directive, Phase, VersionDirective, VersionHealth, VersionRef
+from reconciler.model.plan import Gate
+from reconciler.model.state import (
+    Directive,
+    FailedHook,
+    HookOutcome,
+    Phase,
+    VersionDirective,
+    VersionHealth,
+    VersionRef,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runnable:
     """One version with what it takes to run it: `effective` is the sha256 of its spec, `low..high` its replicas.
 
-    `retired`: its spec says that nothing is to serve; then both are 0.
+    `retired`: its spec says that nothing is to serve; then both are 0. `before` and `after` are the names of its hooks,
+    in the order in which they run.
     """
 
     ref: VersionRef
@@ -24,6 +34,8 @@ class Runnable:
     low: int
     high: int
     retired: bool = False
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def version(self) -> Version:
@@ -51,6 +63,7 @@ class Progress:
 
     `previous` are the versions Promoted here before, newest first; which of them are kept is decided by the depth.
     `full` is the size stable had on each cluster before the rollout touched it: what an abort gives back.
+    `failed` is the hook for which the version that was asked for goes no further, or was given up.
     """
 
     phase: Phase = Phase.PENDING
@@ -59,15 +72,20 @@ class Progress:
     candidate: Runnable | None = None
     previous: tuple[Runnable, ...] = ()
     full: Mapping[ClusterName, int] = field(default_factory=dict)
+    failed: FailedHook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSeen:
-    """What one cluster last reported. `sequence` is the directive it speaks of; a version it leaves out has no pods."""
+    """What one cluster last reported. `sequence` is the directive it speaks of; a version it leaves out has no pods.
+
+    `hooks` says by version and name how far they are; a hook that it leaves out has not begun.
+    """
 
     reachable: bool
     sequence: int
     versions: Mapping[Version, VersionHealth]
+    hooks: Mapping[Version, Mapping[str, HookOutcome]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +106,8 @@ class Advance:
     """What the pass decided. A cluster missing from `versions` gets no directive, or keeps the one it has.
 
     `promoted` is True exactly in the pass in which the phase becomes Promoted. `message` is one sentence for people.
-    `look_again` is None when only a new fact can change the answer.
+    `look_again` is None when only a new fact can change the answer. `gates` are closed ones: the hooks that the
+    candidate waits for, and one that failed. `failed` is to be kept in Progress.
     """
 
     phase: Phase
@@ -100,3 +119,5 @@ class Advance:
     promoted: bool
     message: str
     look_again: timedelta | None
+    gates: tuple[Gate, ...] = ()
+    failed: FailedHook | None = None

@@ -3,10 +3,11 @@
 Not a decision. Rule: a report counts only when the cluster is reachable and speaks of its present directive.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.model.ids import ClusterName, Version
-from reconciler.model.state import Directive, Role, VersionDirective, VersionHealth
+from reconciler.model.state import Directive, HookOutcome, Role, VersionDirective, VersionHealth
 from reconciler.rollout.situation import ClusterSeen, Runnable, Situation
 
 
@@ -46,6 +47,17 @@ class View:
     def health(self, version: Version) -> VersionHealth | None:
         """How the version does, if the report counts and names it."""
         return self.seen.versions.get(version) if self.settled and self.seen else None
+
+    def outcome(self, version: Version, hook: str) -> HookOutcome | None:
+        """How far a hook is, if the report counts and names it."""
+        return self.seen.hooks.get(version, {}).get(hook) if self.settled and self.seen else None
+
+    def ended(self, version: Version, hooks: Iterable[str]) -> tuple[str, ...]:
+        """Those of these hooks that ended, by the last report, however old: it is for good. All, when there is none."""
+        if self.seen is None or not self.seen.sequence:
+            return tuple(hooks)
+        known = self.seen.hooks.get(version, {})
+        return tuple(name for name in hooks if name in known and known[name].ended)
 
     def pods(self, version: Version) -> int:
         """Pods that exist, by a report that counts."""

@@ -352,6 +352,52 @@ def test_a_job_fails_when_its_pod_does(api_server, namespace):
     assert found["status"]["failed"] == 1
 
 
+def test_a_job_that_takes_too_long_fails_and_takes_its_pod_with_it(api_server, namespace):
+    place, late = JOBS.format(namespace), job("j", "imagepull")
+    late["spec"]["activeDeadlineSeconds"] = 1
+    api_server.ok("POST", place, late)
+    found = api_server.eventually(f"{place}/j", lambda each: "Failed" in conditions(each))
+    assert conditions(found)["Failed"] == ("True", "DeadlineExceeded")
+    assert not found["status"].get("active")
+    assert "specified deadline" in next(row["message"] for row in found["status"]["conditions"])
+    api_server.eventually(pods(namespace), lambda each: not each["items"])
+
+
+def test_a_job_is_tried_again_as_often_as_it_says(api_server, namespace):
+    place, stubborn = JOBS.format(namespace), job("j", "crashloop")
+    stubborn["spec"]["backoffLimit"] = 1
+    api_server.ok("POST", place, stubborn)
+    found = api_server.eventually(f"{place}/j", lambda each: "Failed" in conditions(each), seconds=60)
+    assert conditions(found)["Failed"] == ("True", "BackoffLimitExceeded")
+    assert found["status"]["failed"] == 2
+    assert len(api_server.get(pods(namespace))["items"]) == 2
+
+
+def test_the_template_of_a_job_cannot_change_and_an_equal_apply_changes_nothing(api_server, namespace):
+    place = JOBS.format(namespace)
+    status, first = api_server.apply(f"{place}/j", job("j"))
+    assert status in {200, 201}
+    found = api_server.eventually(f"{place}/j", lambda each: "Complete" in conditions(each))
+    status, again = api_server.apply(f"{place}/j", job("j"))
+    assert (status, again["metadata"]["resourceVersion"]) == (200, found["metadata"]["resourceVersion"])
+    other = job("j")
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "img:2"
+    status, refused = api_server.apply(f"{place}/j", other)
+    assert (status, "field is immutable" in refused["message"]) == (422, True)
+    assert first["metadata"]["uid"] == found["metadata"]["uid"]
+
+
+def test_a_jobs_pods_go_with_it_when_it_is_deleted_in_the_background(api_server, namespace):
+    place = JOBS.format(namespace)
+    api_server.ok("POST", place, job("j"))
+    api_server.eventually(f"{place}/j", lambda each: "Complete" in conditions(each))
+    (pod,) = api_server.get(pods(namespace))["items"]
+    assert pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] == "j"
+    api_server.ok("DELETE", f"{place}/j", {"propagationPolicy": "Background"})
+    api_server.gone(f"{place}/j")
+    api_server.eventually(pods(namespace), lambda each: not each["items"])
+
+
 def test_a_namespace_takes_everything_in_it_with_it(api_server):
     """The real server needs some seconds: only configuration is in this one, no pods."""
     namespace = api_server.namespace()

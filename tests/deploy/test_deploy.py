@@ -28,6 +28,7 @@ TARGET = {
     ("apps", "deployments/scale"): {"patch", "update"},
     ("autoscaling", "horizontalpodautoscalers"): RENDERED,
     ("policy", "poddisruptionbudgets"): RENDERED,
+    ("batch", "jobs"): RENDERED,
     ("networking.k8s.io", "networkpolicies"): RENDERED,
     ("", "configmaps"): RENDERED,
     ("", "persistentvolumeclaims"): RENDERED,

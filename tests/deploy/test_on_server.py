@@ -198,7 +198,8 @@ READS = {
     "nodes": ("/api/v1/nodes", False),
     "all namespaces": ("/api/v1/namespaces", False),
     "config maps, which releases may bring": ("/api/v1/configmaps", True),
-    "kinds that nobody allowed": ("/apis/batch/v1/jobs", False),
+    "all jobs, which hooks are": ("/apis/batch/v1/jobs", True),
+    "kinds that nobody allowed": ("/apis/batch/v1/cronjobs", False),
 }  # fmt: skip
 
 

@@ -122,6 +122,7 @@ APPLIES_IN_PLACE = [
     ("serving.objects", [CONFIG]),
     ("serving.ignore", [{"kind": "Deployment", "path": "/metadata/annotations/a"}]),
     ("serving.ignore", [{"kind": "Service", "path": "/spec/template/a"}]),
+    ("hooks", {"before": [{"job": {"name": "migrate", "image": IMAGE}}]}),
 ]
 
 SAYS_THE_DEFAULT = [

@@ -45,9 +45,9 @@ NOT_REASONS = {
     "ComponentStatus", "ExternalName", "LimitRange", "NamesAccepted", "PodMonitor", "PodTemplate",
     "ReferenceGrant", "ReplicationController", "ResourceQuota",
     # names of our own types, as text
-    "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "LoadedPolicy", "ObjectRef",
-    "PlanDigest", "PolicyTrace", "PruneMark", "ReleaseKey", "ReleaseName", "ReleaseState", "RepositoryName",
-    "RepositoryState", "SshKey", "TargetState", "TrustFile", "TrustText", "TrustedKey",
+    "BlobId", "CelEngine", "ClusterName", "EnvVar", "EnvironmentName", "FileChange", "HookJob", "LoadedPolicy",
+    "ObjectRef", "PlanDigest", "PolicyTrace", "PruneMark", "ReleaseKey", "ReleaseName", "ReleaseState",
+    "RepositoryName", "RepositoryState", "SshKey", "TargetState", "TrustFile", "TrustText", "TrustedKey",
 }  # fmt: skip
 """PascalCase texts in the code that say why nothing."""
 

@@ -141,6 +141,21 @@ ROWS = [
         ],
     ),
     (
+        "a hook with a mutable tag",
+        "  targets:\n",
+        f"  hooks: {{after: [{{job: {{name: a, image: {IMAGE}}}}}, {{job: {{name: smoke, image: 'r.example.com/smoke:1'}}}}]}}\n  targets:\n",
+        ["36:182: spec.hooks.after[1].job.image: 'r.example.com/smoke:1' is named by a tag, which can move: write name@sha256:…"],
+    ),
+    (
+        "a hook whose name does not fit beside the release's",
+        "  name: fraud-detector\n  labels: {team: risk}\nspec:\n",
+        f"  name: a12345678-b12345678-c12345678-d12345678\nspec:\n  hooks: {{after: [{{job: {{name: b123456789bcd, image: {IMAGE}}}}}]}}\n",
+        [
+            ("6:32: spec.hooks.after[0].job.name: 'b123456789bcd' is too long beside the release's name: "
+            "its Job is called by both, so use at most 12 characters")
+        ],
+    ),
+    (
         "a namespace that the environment does not allow",
         "namespace: fraud\n",
         "namespace: kube-system\n",

@@ -208,6 +208,41 @@ RELEASES = [
         ["4:3: metadata: merge keys (<<) are not read here: write the fields out"],
     ),
     (
+        "a hook without an image and with a name that is none",
+        "  targets:\n",
+        "  hooks:\n    before:\n      - job: {name: Migrate}\n  targets:\n",
+        [
+            "38:9: spec.hooks.before[0].job.image: this field is missing: add it under 'spec.hooks.before[0].job'",
+            (
+                "38:21: spec.hooks.before[0].job.name: 'Migrate' does not fit: use at most 30 lower-case letters, "
+                "digits and '-', with a letter or digit at both ends"
+            ),
+        ],
+    ),
+    (
+        "a hook that may take longer than a day",
+        "  targets:\n",
+        "  hooks: {after: [{job: {name: a, image: i, budget: 25h}}]}\n  targets:\n",
+        ["36:25: spec.hooks.after[0].job: a hook's budget of 1d1h is not between 10s and 24h"],
+    ),
+    (
+        "two hooks of one name",
+        "  targets:\n",
+        "  hooks:\n    before:\n      - job: {name: a, image: i}\n    after:\n      - job: {name: a, image: i}\n  targets:\n",
+        ["37:5: spec.hooks: two hooks are called 'a'"],
+    ),
+    (
+        "a hook with a literal secret",
+        "  targets:\n",
+        "  hooks: {after: [{job: {name: a, image: i, env: [{name: API_TOKEN, value: hunter2}]}}]}\n  targets:\n",
+        [
+            (
+                "36:76: spec.hooks.after[0].job.env[0].value: by its name this is a secret: "
+                "put it in a Secret and write secretKeyRef: {name: …, key: …} instead of value"
+            )
+        ],
+    ),
+    (
         "a second document",
         "  rollout: {strategy: rolling}\n",
         "---\napiVersion: v1\n",

@@ -51,6 +51,18 @@ def test_values_of_a_pods_environment_are_left_out_of_what_is_asked_and_of_what_
         ]
 
 
+def test_hooks_are_listed_in_their_order_and_the_values_of_their_environment_left_out():
+    job = {"name": "migrate", "image": "r.example.com/migrate:1", "env": [{"name": "URL", "value": "canary-4712"}]}
+    smoke = {"name": "smoke", "image": "r.example.com/smoke:1"}
+    data = variables(facts(release=effective({"hooks": {"before": [{"job": job}], "after": [{"job": smoke}]}})))
+    assert "canary-4712" not in str(data)
+    assert data["release"]["spec"]["hooks"]["before"][0]["job"]["env"] == [{"name": "URL", "secretKeyRef": None}]
+    assert data["release"]["hooks"] == [
+        {"name": "migrate", "when": "before", "image": "r.example.com/migrate:1"},
+        {"name": "smoke", "when": "after", "image": "r.example.com/smoke:1"},
+    ]
+
+
 def test_a_release_is_shown_with_what_was_resolved_and_measured_in_numbers():
     evaluations = [{"dataset": "holdout", "metric": "auc", "value": 0.9, "slices": [{"name": "new", "value": 0.8}]}]
     release = variables(facts(release=effective({"evidence": {"evaluations": evaluations}})))["release"]

@@ -27,6 +27,8 @@ from reconciler.model.state import (
     AcceptedDocument,
     Apply,
     Directive,
+    HookOutcome,
+    HookState,
     ReleaseRef,
     ReleaseStatus,
     TargetState,
@@ -235,14 +237,23 @@ def snapshot(repo: Repo, **more: Any) -> Snapshot:
 
 
 def target_state(
-    key: ReleaseKey, cluster: str, directive: Directive, effective: Mapping[str, str], *, acted: bool = True
-) -> TargetState:
-    """A target that carries its directive out at the low end of every size, and is healthy."""
+    key: ReleaseKey, cluster: str, directive: Directive, effective: Mapping[str, str], *, acted: bool = True,
+    hooks: Mapping[str, str] | None = None,
+) -> TargetState:  # fmt: skip
+    """A target that carries its directive out at the low end of every size, and is healthy.
+
+    Hooks complete, unless `hooks` says by name how far they are.
+    """
     versions = {
         entry.version: VersionHealth(replicas=entry.low, ready=entry.low, wanted=entry.low, healthy=True)
         for entry in directive.versions
     }
-    status = TargetStatus(sequence=directive.sequence, versions=versions) if acted else TargetStatus()
+    outcomes = {
+        entry.version: {name: hook_outcome((hooks or {}).get(name, "Complete")) for name in entry.hooks}
+        for entry in directive.versions
+        if entry.hooks
+    }
+    status = TargetStatus(sequence=directive.sequence, versions=versions, hooks=outcomes) if acted else TargetStatus()
     return TargetState(
         release=release_ref(key),
         cluster=cluster,
@@ -253,15 +264,27 @@ def target_state(
     )
 
 
+def hook_outcome(state: str) -> HookOutcome:
+    failed = (
+        {"reason": "BackoffLimitExceeded", "message": "pod smoke-x: Error; exit code 1"} if state == "Failed" else {}
+    )
+    return HookOutcome(state=HookState(state), since=NOW, **failed)
+
+
 def fleeting(state: TargetState | None, *, reachable: bool = True, trouble: str = "") -> Fleeting:
     return Fleeting(reachable=reachable, listing=False, state=state, trouble=trouble)
 
 
-def fleet(key: ReleaseKey, status: ReleaseStatus, clusters: tuple[str, ...] = ("eu-1", "us-1")) -> dict[str, Fleeting]:
+def fleet(
+    key: ReleaseKey, status: ReleaseStatus, clusters: tuple[str, ...] = ("eu-1", "us-1"),
+    hooks: Mapping[str, str] | None = None,
+) -> dict[str, Fleeting]:  # fmt: skip
     """Clusters that have all acted on what they were told; of what was told to end nothing is left."""
     running = {name for name, told in status.directives.items() if told.apply is not Apply.REMOVE}
     return {
-        name: fleeting(target_state(key, name, status.directives[name], status.effective) if name in running else None)
+        name: fleeting(
+            target_state(key, name, status.directives[name], status.effective, hooks=hooks) if name in running else None
+        )
         for name in clusters
     }
 

@@ -24,6 +24,8 @@ class Release:
     key: ReleaseKey = FRAUD
     status: ReleaseStatus = field(default_factory=ReleaseStatus)
     denied: bool = False
+    hooks: dict[str, str] = field(default_factory=dict)
+    """By name, how far hooks are that do not complete."""
 
     def __post_init__(self) -> None:
         self.world = Published(self.repo)
@@ -36,7 +38,7 @@ class Release:
             snapshot=self.world.publish(),
             status=self.status,
             stored=None,
-            clusters=fleet(self.key, self.status) if clusters is None and obey else clusters or {},
+            clusters=fleet(self.key, self.status, hooks=self.hooks) if clusters is None and obey else clusters or {},
             commit=None,
             now=self.now,
         ).settled()

@@ -5,6 +5,7 @@ from loop_acme import FRAUD, PROD, fleet, fleeting
 from loop_passes import Release
 
 from reconciler.digest import sha256_of
+from reconciler.loop import progress
 from reconciler.loop.removing import removal_statement
 from reconciler.model.state import Apply, Phase, unpack
 
@@ -53,6 +54,15 @@ def test_a_signed_removal_is_told_to_every_cluster_and_ends_when_nothing_is_left
     assert running.status.message == "its removal is signed; it is being deleted on eu-1 and us-1."
     after = running.settle()
     assert (after.directives, after.phase, after.stable, after.history) == ({}, Phase.REMOVED, None, ())
+
+
+def test_what_has_ended_is_not_refilled_from_a_ledger_that_does_not_know_it_yet(running):
+    """Its file may come back before its record is pushed: what was promoted earlier must not serve again by that."""
+    end(running)
+    after = running.settle()
+    assert "Removed" in [entry.record.kind for entry in after.outbox]
+    assert not progress.knows_nothing(after)
+    assert progress.knows_nothing(after.model_copy(update={"outbox": ()}))
 
 
 def test_it_waits_for_every_cluster_and_one_that_does_not_answer_is_not_taken_for_empty(running):

@@ -67,7 +67,12 @@ def effective(model_version: str, **changes: Any) -> Effective:
 OLD, NEW = effective("1.3.0"), effective("1.4.0")
 OPEN = effective("1.3.0", allow=("[{namespace: checkout}]", "[{namespace: checkout}, {namespace: risk}]"))
 ACCOUNT = effective("1.5.0", account=("access: {", "access: {serviceAccount: fraud, "))
-SPECS = {"old": OLD, "new": NEW, "open": OPEN, "account": ACCOUNT}
+IMAGE = f"registry.example.com/hook@sha256:{'a' * 64}"
+NAMES = {"before": "migrate", "after": "smoke"}
+JOBS = {when: f"[{{job: {{name: {name}, image: {IMAGE}}}}}]" for when, name in NAMES.items()}
+HOOKS = "hooks: {" + ", ".join(f"{when}: {jobs}" for when, jobs in JOBS.items()) + "}"
+HOOKED = effective("1.6.0", hooks=("rollout: {strategy: rolling}", HOOKS))
+SPECS = {"old": OLD, "new": NEW, "open": OPEN, "account": ACCOUNT, "hooked": HOOKED}
 
 
 def told(*entries: tuple[Effective, Role, int, int], sequence: int = 1, self_heal: bool = True) -> Directive:
@@ -139,6 +144,12 @@ class Cluster:
 
     def drift(self, ref: ObjectRef) -> None:
         self.live[ref] = replace(self.live[ref], digest=sha256_of(b"somebody else"), others=("kubectl-edit",))
+
+    def end_job(self, hook: str, kind: str = "Complete", reason: str = "", message: str = "") -> None:
+        """A hook's Job ends with this condition."""
+        (ref,) = (ref for ref in self.live if ref.kind == "Job" and ref.name.endswith(f"-{hook}"))
+        row = {"type": kind, "status": "True", "reason": reason, "message": message}
+        self.live[ref] = replace(self.live[ref], facts={"status": {"conditions": [row]}})
 
     def start_pods(self) -> None:
         for ref, live in self.live.items():
@@ -233,6 +244,15 @@ class Target:
         found = [ref for ref in self.cluster.live if ref.kind == kind and name in ref.name]
         assert len(found) == 1, found
         return found[0]
+
+
+def with_hooks(directive: Directive, *hooks: str) -> Directive:
+    """The directive with hooks of HOOKED."""
+    versions = (
+        entry.model_copy(update={"hooks": hooks}) if entry.version == HOOKED.version else entry
+        for entry in directive.versions
+    )
+    return directive.model_copy(update={"versions": tuple(versions)})
 
 
 def told_again(directive: Directive, **update: Any) -> Directive:

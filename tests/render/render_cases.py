@@ -115,6 +115,28 @@ RANKER = {
 }
 
 
+HOOKS = {
+    "before": [
+        {
+            "job": {
+                "name": "migrate",
+                "image": f"registry.example.com/tools/migrate@{sha('migrate')}",
+                "command": ["/bin/migrate"],
+                "args": ["--to", "$(MODEL_VERSION)"],
+                "env": [
+                    {"name": "HOME", "value": "/work"},
+                    {"name": "DATABASE", "secretKeyRef": {"name": "features", "key": "url"}},
+                ],
+                "resources": {"cpu": "1", "memory": "1024Mi"},
+                "budget": "30m",
+                "retries": 2,
+            }
+        }
+    ],
+    "after": [{"job": {"name": "smoke", "image": f"registry.example.com/tools/smoke@{sha('smoke')}"}}],
+}
+
+
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Maps deep, everything else replaced."""
     out = dict(base)
@@ -166,6 +188,7 @@ def key_of(each: Effective) -> ReleaseKey:
 
 
 def directive(*entries: tuple[Effective, str, int, int]) -> Directive:
+    """Every version is told all hooks that it has."""
     return Directive.from_data(
         {
             "sequence": 7,
@@ -178,6 +201,7 @@ def directive(*entries: tuple[Effective, str, int, int]) -> Directive:
                     "low": low,
                     "high": high,
                     "effective": "sha256:" + hashlib.sha256(canonical(each.to_data())).hexdigest(),
+                    "hooks": [hook.name for hook in each.spec.hooks.all],
                 }
                 for each, role, low, high in entries
             ],
@@ -187,7 +211,7 @@ def directive(*entries: tuple[Effective, str, int, int]) -> Directive:
 
 def rendering(*entries: tuple[Effective, str, int, int], kinds: Kinds = frozenset()) -> Rendering:
     by_version = {Version(each.version): each for each, *_ in entries}
-    return render(directive(*entries), by_version, key=key_of(entries[0][0]), kinds=kinds)
+    return render(directive(*entries), by_version, key=key_of(entries[0][0]), kinds=kinds, cluster="eu-1")
 
 
 SIDE_IMAGE = f"registry.example.com/proxy@{sha('proxy')}"
@@ -239,6 +263,7 @@ CASES: Mapping[str, tuple[tuple[Effective, str, int, int], ...]] = {
     "tensorrt-on-triton": ((ranker(), "stable", 2, 4),),
     "rolling-from-stable-to-candidate": ((fraud("1.4.0"), "stable", 3, 3), (fraud("1.5.0"), "candidate", 1, 1)),
     "with-every-escape-hatch": ((fraud("1.6.0", **HATCHES), "stable", 2, 10),),
+    "hooks-around-a-candidate": ((fraud("1.4.0"), "stable", 3, 3), (fraud("1.6.0", hooks=HOOKS), "candidate", 1, 1)),
     "previous-scaled-to-zero": ((fraud("1.5.0"), "stable", 2, 10), (fraud("1.4.0"), "previous", 0, 0)),
 }
 

@@ -4,11 +4,11 @@ import hashlib
 import itertools
 
 import pytest
-from render_cases import CASES, REPOSITORY, directive, fraud, key_of, llm, rendering, sha
+from render_cases import CASES, HOOKS, REPOSITORY, directive, fraud, key_of, llm, rendering, sha
 
 from reconciler.errors import Stalled
 from reconciler.model.ids import ReleaseKey, short
-from reconciler.model.objects import LABEL_MANAGED, LABEL_STATE, LABEL_VERSION
+from reconciler.model.objects import LABEL_HOOK, LABEL_MANAGED, LABEL_STATE, LABEL_VERSION
 from reconciler.render import render
 
 OLD, NEW = fraud("1.4.0"), fraud("1.5.0")
@@ -137,6 +137,88 @@ def test_names_fit_even_for_the_longest_release_name():
 def test_the_role_is_in_no_object():
     as_candidate, as_stable = rendering((OLD, "candidate", 2, 2)), rendering((OLD, "stable", 2, 2))
     assert as_candidate == as_stable
+
+
+HOOKED = fraud("1.6.0", hooks=HOOKS)
+
+
+def jobs(rendered):
+    return {each.body["metadata"]["labels"][LABEL_HOOK]: each for each in rendered.objects if each.ref.kind == "Job"}
+
+
+def test_a_hook_is_a_job_of_its_version_after_everything_else():
+    rendered = rendering((OLD, "stable", 3, 3), (HOOKED, "candidate", 0, 0))
+    found = jobs(rendered)
+    assert [each.ref.name for each in found.values()] == [f"{name_of(HOOKED)}-migrate", f"{name_of(HOOKED)}-smoke"]
+    assert [(hook.hook, hook.version, hook.ref) for hook in rendered.hooks] == [
+        (name, HOOKED.version, each.ref) for name, each in found.items()
+    ]
+    assert rendered.objects[-1].tier == 5 > rendered.objects[-3].tier
+
+
+def test_only_hooks_that_the_directive_names_are_rendered():
+    told = directive((HOOKED, "stable", 2, 2))
+    for names in ((), ("smoke",), ("smoke", "gone")):
+        versions = tuple(entry.model_copy(update={"hooks": names}) for entry in told.versions)
+        each = told.model_copy(update={"versions": versions})
+        rendered = render(each, {HOOKED.version: HOOKED}, key=key_of(HOOKED), cluster="eu-1")
+        assert set(jobs(rendered)) == set(names) & {"smoke"}
+
+
+def test_no_selector_of_the_release_finds_the_pods_of_a_hook():
+    rendered = rendering((HOOKED, "stable", 2, 10))
+    pods = [each.body["spec"]["template"]["metadata"]["labels"] for each in jobs(rendered).values()]
+    specs = [each.body["spec"] for each in rendered.objects if each.ref.kind not in ("Job", "ServiceAccount")]
+    selectors = [spec[name] for spec in specs for name in ("selector", "podSelector") if name in spec]
+    matches = [each.get("matchLabels", each) for each in selectors]
+    assert len(matches) == 5
+    assert not [match for match in matches for labels in pods if match.items() <= labels.items()]
+
+
+def test_a_hook_knows_where_it_runs_and_its_own_variables_stand_in_place_of_ours():
+    (container,) = jobs(rendering((HOOKED, "stable", 2, 2)))["migrate"].body["spec"]["template"]["spec"]["containers"]
+    known = {each["name"]: each.get("value") for each in container["env"]}
+    assert (known["CLUSTER"], known["RELEASE"], known["ENVIRONMENT"]) == ("eu-1", "fraud-detector", "prod")
+    assert (known["MODEL_VERSION"], known["HOME"]) == ("1.6.0", "/work")
+    assert known["MODEL_ADDRESS"] == f"http://{name_of(HOOKED)}.fraud:8080"
+    assert len(known) == len(container["env"])
+
+
+def test_hooks_are_pulled_with_what_the_servers_image_is_pulled_with():
+    secrets = [{"name": "registry"}]
+    each = fraud("1.6.0", hooks=HOOKS, serving={"podTemplate": {"spec": {"imagePullSecrets": secrets}}})
+    (job, _) = jobs(rendering((each, "stable", 2, 2))).values()
+    assert job.body["spec"]["template"]["spec"]["imagePullSecrets"] == secrets
+
+
+def test_a_candidate_without_pods_brings_what_its_hooks_run_as():
+    each = fraud("1.6.0", hooks=HOOKS, serving={"access": {"serviceAccount": "other"}})
+    plain = fraud("1.6.0", serving={"access": {"serviceAccount": "other"}})
+    assert "other" not in {ref.name for ref in rendering((OLD, "stable", 3, 3), (each, "candidate", 0, 0)).kept}
+    assert "other" in {ref.name for ref in rendering((OLD, "stable", 3, 3), (plain, "candidate", 0, 0)).kept}
+    assert "other" in {ref.name for ref in rendering((OLD, "stable", 3, 3), (each, "previous", 0, 0)).kept}
+
+
+def test_hooks_change_nothing_of_the_pods_that_serve():
+    plain, hooked = rendering((fraud("1.6.0"), "stable", 2, 2)), rendering((HOOKED, "stable", 2, 2))
+    assert set(plain.objects) == {each for each in hooked.objects if each.ref.kind != "Job"}
+
+
+def test_the_longest_names_make_a_name_that_a_job_may_have():
+    name, hook = "a" * 40, {"name": "b" * 11, "image": f"r/x@{sha('x')}"}
+    each = fraud("1.6.0", hooks={"after": [{"job": hook}]}).model_copy(update={"name": name})
+    (job,) = jobs(rendering((each, "stable", 2, 2))).values()
+    assert len(job.ref.name) == 63
+
+
+@pytest.mark.parametrize(("size", "leads"), [(0, OLD), (1, NEW)])
+def test_a_candidate_without_pods_does_not_lead(size, leads):
+    open_to = {"serving": {"access": {"allowFrom": [{"namespace": "risk"}]}}}
+    newer = NEW.model_copy(update={"spec": fraud("1.5.0", **open_to).spec})
+    rendered = rendering((OLD, "stable", 3, 3), (newer, "candidate", size, size))
+    annotations = body(rendered, "Service", "fraud-detector")["metadata"]["annotations"]
+    assert annotations["reconciler.dev/model-version"] == leads.spec.model.version
+    assert ("risk" in str(body(rendered, "NetworkPolicy", "fraud-detector"))) == (leads is NEW)
 
 
 def refused(reason, entries, *, known=None, key=None):

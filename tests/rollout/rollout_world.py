@@ -5,7 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reconciler.model.ids import ClusterName
-from reconciler.model.state import ASLEEP, Apply, Directive, Phase, Role, VersionDirective, VersionHealth, VersionRef
+from reconciler.model.state import (
+    ASLEEP,
+    Apply,
+    Directive,
+    HookOutcome,
+    HookState,
+    Phase,
+    Role,
+    VersionDirective,
+    VersionHealth,
+    VersionRef,
+)
 from reconciler.rollout.machine import advance
 from reconciler.rollout.situation import Advance, ClusterSeen, Progress, Runnable, Situation, Wanted
 
@@ -19,14 +30,18 @@ def digest(text: str) -> str:
     return "sha256:" + (text.encode().hex() + "0" * 64)[:64]
 
 
-def runnable(name: str, low: int = 4, high: int = 10, *, effective: str = "", model_version: str = "") -> Runnable:
+def runnable(
+    name: str, low: int = 4, high: int = 10, *, effective: str = "", model_version: str = "",
+    before: tuple[str, ...] = (), after: tuple[str, ...] = (),
+) -> Runnable:  # fmt: skip
     ref = VersionRef(
         version=digest(name),
         model_version=model_version or name,
         manifest=digest(f"m{name}{effective}"),
         closure=digest(f"c{name}{effective}"),
     )
-    return Runnable(ref=ref, effective=digest(f"e{name}{effective}"), low=low, high=high)
+    spec = digest(f"e{name}{effective}")
+    return Runnable(ref=ref, effective=spec, low=low, high=high, before=before, after=after)
 
 
 def retired(name: str) -> Runnable:
@@ -34,14 +49,24 @@ def retired(name: str) -> Runnable:
     return replace(runnable(name, 0, 0, effective="r"), retired=True)
 
 
-def told(name: str, role: str, low: int, high: int | None = None, *, effective: str = "") -> VersionDirective:
+def told(
+    name: str, role: str, low: int, high: int | None = None, *, effective: str = "", hooks: str = ""
+) -> VersionDirective:
+    """`hooks` are names with a space between them."""
     return VersionDirective(
         version=digest(name),
         role=ROLES[role],
         low=low,
         high=low if high is None else high,
         effective=digest(f"e{name}{effective}"),
+        hooks=tuple(hooks.split()),
     )
+
+
+def outcome(state: str, message: str = "") -> HookOutcome:
+    """`Running`, `Complete` or `Failed`."""
+    reason = "BackoffLimitExceeded" if state == "Failed" else ""
+    return HookOutcome(state=HookState(state), since=BEFORE, reason=reason, message=message)
 
 
 def directive(*versions: VersionDirective, sequence: int = 1, retire: bool = False) -> Directive:
@@ -53,9 +78,16 @@ def health(replicas: int, ready: int, **more) -> VersionHealth:
     return VersionHealth(replicas=replicas, ready=ready, wanted=replicas, **{"healthy": True, **more})
 
 
-def seen(sequence: int = 1, *, reachable: bool = True, **versions: VersionHealth) -> ClusterSeen:
+def seen(
+    sequence: int = 1, *, reachable: bool = True, hooks: Mapping[str, Mapping[str, str]] | None = None,
+    **versions: VersionHealth,
+) -> ClusterSeen:  # fmt: skip
+    """`hooks` by version and name: how far they are."""
     named = {digest(name): value for name, value in versions.items()}
-    return ClusterSeen(reachable=reachable, sequence=sequence, versions=named)
+    ended = {
+        digest(name): {hook: outcome(state) for hook, state in states.items()} for name, states in (hooks or {}).items()
+    }
+    return ClusterSeen(reachable=reachable, sequence=sequence, versions=named, hooks=ended)
 
 
 def situation(
@@ -123,6 +155,8 @@ class SimCluster:
     directive: Directive | None = None
     pods: dict[str, list[bool]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
+    hooks: dict[str, dict[str, HookOutcome]] = field(default_factory=dict)
+    broken_hooks: set[str] = field(default_factory=set)
 
     def act(self, now_told: Directive | None) -> None:
         """One target pass: sizes as told; what is not told has no pods; pods that are not ready go first."""
@@ -130,6 +164,25 @@ class SimCluster:
             return
         self.directive = now_told
         self.pods = {entry.version: self._sized(entry) for entry in now_told.versions}
+        self.hooks = {entry.version: self._hooks(entry) for entry in now_told.versions}
+
+    def _hooks(self, entry: VersionDirective) -> dict[str, HookOutcome]:
+        """What ended stays known while the version is named; what a candidate is told and did not end runs."""
+        known = {name: each for name, each in self.hooks.get(entry.version, {}).items() if each.ended}
+        due = entry.hooks if entry.role is Role.CANDIDATE else ()
+        return {name: outcome("Running") for name in due} | known
+
+    def end_hook(self, choice: int) -> None:
+        """One hook that runs ends: well, unless it is broken."""
+        running = [
+            (version, name)
+            for version, found in sorted(self.hooks.items())
+            for name, each in sorted(found.items())
+            if not each.ended
+        ]
+        if running:
+            version, name = running[choice % len(running)]
+            self.hooks[version][name] = outcome("Failed" if name in self.broken_hooks else "Complete")
 
     def _sized(self, entry: VersionDirective) -> list[bool]:
         have = sorted(self.pods.get(entry.version, []), reverse=True)
@@ -166,6 +219,7 @@ class SimCluster:
             reachable=self.reachable,
             sequence=self.directive.sequence if self.directive else 0,
             versions={version: self._health(version) for version in self.pods},
+            hooks={version: dict(found) for version, found in self.hooks.items()},
         )
 
     def _health(self, version: str) -> VersionHealth:
@@ -243,6 +297,7 @@ class World:
             stable=answer.stable,
             candidate=answer.candidate,
             full=answer.full,
+            failed=answer.failed,
             previous=tuple(
                 old for old in self.history if answer.stable is None or old.version != answer.stable.version
             ),
@@ -258,6 +313,8 @@ class World:
             self.act(name)
             for _ in range(sum(map(len, cluster.pods.values())) if cluster.reachable else 0):
                 cluster.start(0)
+            for _ in range(sum(map(len, cluster.hooks.values())) if cluster.reachable else 0):
+                cluster.end_hook(0)
         return answer
 
     def settle(self, rounds: int = 60) -> int:

@@ -332,6 +332,7 @@ def a_pass_before_the_clusters_act_changes_nothing_more(case: Case, answer: Adva
         candidate=answer.candidate,
         previous=previous(case, answer),
         full=answer.full,
+        failed=answer.failed,
     )
     again = advance(replace(case.situation, directives=plans, progress=progress), NOW)
     return again.versions == answer.versions

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rollout_world import EU, NOW, World, digest, retired, runnable
+from rollout_world import EU, NOW, SimCluster, World, digest, retired, runnable
 
-from reconciler.model.state import ASLEEP, Phase
+from reconciler.model.state import ASLEEP, Directive, HookState, Phase, Role
 from reconciler.rollout.machine import advance
+from reconciler.rollout.situation import Runnable, Situation
 
 NAMES = ("eu-1", "us-1", "ap-1")
 CLUSTERS = st.integers(0, len(NAMES) - 1)
@@ -20,6 +21,9 @@ VERSIONS = [
     runnable("4", 3, 3),
     runnable("1", 3, 8, effective="x"),
     retired("1"),
+    runnable("5", 2, 3, before=("a", "b"), after=("x",)),
+    runnable("5", 2, 3, effective="y", before=("a", "c"), after=("z",)),
+    runnable("6", 2, 2, after=("y",)),
 ]
 CALM = st.one_of(
     st.tuples(st.just("steer"), st.just(0), st.just(0)),
@@ -27,12 +31,14 @@ CALM = st.one_of(
     st.tuples(st.just("act"), CLUSTERS, st.just(0)),
     st.tuples(st.just("start"), CLUSTERS, SMALL),
     st.tuples(st.just("reach"), CLUSTERS, st.just(0)),
+    st.tuples(st.just("hook"), CLUSTERS, SMALL),
 )
 WILD = st.one_of(
     CALM,
     st.tuples(st.just("ask"), st.integers(0, len(VERSIONS) - 1), st.integers(0, 2)),
     st.tuples(st.just("gate"), st.just(0), st.just(0)),
     st.tuples(st.just("break"), CLUSTERS, st.integers(0, 3)),
+    st.tuples(st.just("break hook"), CLUSTERS, st.integers(0, 5)),
     st.tuples(st.just("crash"), CLUSTERS, SMALL),
     st.tuples(st.just("scale"), CLUSTERS, SMALL),
     st.tuples(st.just("join"), CLUSTERS, st.just(0)),
@@ -68,6 +74,10 @@ def disturb(world: World, name: str, verb: str, number: int) -> None:
         cluster.reachable = not cluster.reachable
     elif verb == "break":
         cluster.broken ^= {digest(str(number + 1))}
+    elif verb == "hook":
+        cluster.end_hook(number)
+    elif verb == "break hook":
+        cluster.broken_hooks ^= {"abcxyz"[number]}
     elif verb == "crash":
         cluster.crash(number)
     elif verb == "scale":
@@ -90,12 +100,31 @@ def checked(world: World) -> None:
             running = [entry.version for entry in versions if entry.high]
             asleep = answer.phase in ASLEEP
             assert running == ([] if asleep else [stable.version]), "abort tells every cluster stable and nothing else"
+    hooks_hold(world, situation, told)
     held = not wanted.accepted and situation.progress.phase is not Phase.ROLLING_BACK
     if held and (stable is None or wanted.runnable.version != stable.version):
         for name, directive in told.items():
             for entry in directive.versions:
                 now = next((new for new in answer.versions[name] if new.version == entry.version), None)
                 assert stable is None or entry.version == stable.version or now is None or now.high <= entry.high
+
+
+def hooks_hold(world: World, situation: Situation, told: dict[str, Directive]) -> None:
+    """Nothing of a candidate starts before its hooks completed there; nothing is promoted before those after it."""
+    goal = situation.wanted.runnable
+    if situation.wanted.known_good or world.progress.phase is Phase.ROLLING_BACK:
+        return
+    for name, directive in world.directives.items():
+        now, old = directive.version(goal.version), told.get(name)
+        was = old.version(goal.version) if old else None
+        if now and now.high and now.role is Role.CANDIDATE and not (was and was.high):
+            known = world.clusters[name].hooks.get(goal.version, {})
+            assert all(hook in known and known[hook].state is HookState.COMPLETE for hook in goal.before)
+    before = situation.progress.stable
+    if world.progress.stable == goal and (before is None or before.version != goal.version):
+        for cluster in world.clusters.values():
+            known = cluster.hooks[goal.version]
+            assert all(known[hook].state is HookState.COMPLETE for hook in goal.after)
 
 
 @settings(max_examples=120, deadline=None)
@@ -105,11 +134,15 @@ def test_whatever_happened_it_converges_and_is_quiet_once_the_world_behaves(stra
     for move in moves:
         play(world, move)
     for cluster in world.clusters.values():
-        cluster.reachable, cluster.broken = True, set()
+        cluster.reachable, cluster.broken, cluster.broken_hooks = True, set(), set()
+    if any(hook_failed(cluster, VERSIONS[last]) for cluster in world.clusters.values()):
+        world.ask(VERSIONS[3] if world.progress.stable is None else world.progress.stable)  # people take it back first
+        world.settle()
+        world.round()
     world.ask(VERSIONS[last])
     wanted = world.wanted
     rounds = world.settle()
-    assert rounds <= 20
+    assert rounds <= 30
     world.round()
     world.round()
     writes = world.writes
@@ -147,6 +180,10 @@ def test_rolling_never_serves_with_fewer_ready_pods_than_before(low, scaled, bac
         for name, cluster in world.clusters.items():
             least = low if finished(world, name) else full[name]
             assert cluster.ready >= least, (name, world.directives[name])
+
+
+def hook_failed(cluster: SimCluster, wanted: Runnable) -> bool:
+    return any(each.state is HookState.FAILED for each in cluster.hooks.get(wanted.version, {}).values())
 
 
 def finished(world: World, name: str) -> bool:
@@ -188,7 +225,7 @@ def test_abort_reaches_stable_from_everywhere(strategy, moves):
     for move in moves:
         play(world, move)
     for cluster in world.clusters.values():
-        cluster.reachable, cluster.broken = True, set()
+        cluster.reachable, cluster.broken, cluster.broken_hooks = True, set(), set()
     stable = world.progress.stable
     world.ask(stable, gates_open=False)
     if stable.retired or world.progress.phase in ASLEEP:

@@ -45,6 +45,7 @@ AUTOSCALER = Kind(group="autoscaling", version="v2", kind="HorizontalPodAutoscal
 DISRUPTION_BUDGET = Kind(group="policy", version="v1", kind="PodDisruptionBudget")
 NETWORK_POLICY = Kind(group="networking.k8s.io", version="v1", kind="NetworkPolicy")
 SERVICE_ACCOUNT = Kind(group="", version="v1", kind="ServiceAccount")
+JOB = Kind(group="batch", version="v1", kind="Job")
 REPOSITORY_STATE = Kind(group="reconciler.dev", version="v1alpha1", kind="RepositoryState")
 RELEASE_STATE = Kind(group="reconciler.dev", version="v1alpha1", kind="ReleaseState")
 TARGET_STATE = Kind(group="reconciler.dev", version="v1alpha1", kind="TargetState")

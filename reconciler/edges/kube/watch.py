@@ -30,6 +30,7 @@ WATCHED = (
     resources.AUTOSCALER,
     resources.DISRUPTION_BUDGET,
     resources.NETWORK_POLICY,
+    resources.JOB,
 )
 LISTED = (resources.SERVICE_ACCOUNT,)
 LIST_SECONDS = 600.0
