@@ -8,11 +8,10 @@ import typer
 
 from reconciler.cli.app import new_app
 from reconciler.cli.output import Form, print_json, print_table, write
-from reconciler.cli.policy_eval import evaluate
+from reconciler.cli.policy_eval import documents_of, evaluate
 from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, Refused
 
 if TYPE_CHECKING:
-    from reconciler.documents.schema import Loaded
     from reconciler.judge.question import LoadedPolicy
 
 app = new_app("Test policies, explain what they say of a release, and list the shipped ones.")
@@ -51,7 +50,8 @@ def run_tests(
     where = folder or shipped
     if not where.is_dir():
         raise Misused(f"there is no folder {where}")
-    documents = _documents(where)
+    files = {str(file): file.read_bytes() for file in sorted([*where.rglob("*.yaml"), *where.rglob("*.yml")])}
+    documents = documents_of(files)
     tests = [one for one in documents if one.kind == "PolicyTest"]
     if not tests:
         raise Refused(f"there is no PolicyTest in {where}")
@@ -63,25 +63,6 @@ def run_tests(
         report = run(tests, [*bundle, *own], {runtime.name: runtime for runtime in BUILTIN.values()}, engine.ask)
     write(RENDERINGS[output.value](report).encode())
     return EXIT_DONE if report.ok else EXIT_NO
-
-
-def _documents(folder: Path) -> list["Loaded"]:
-    """Every document of ours under a folder; raises Invalid with the problems of those that do not validate."""
-    from reconciler.documents.schema import NotOurs, parse
-    from reconciler.errors import Invalid, Problem
-
-    found: list[Loaded] = []
-    problems: list[Problem] = []
-    for file in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-        try:
-            found.append(parse(str(file), file.read_bytes()))
-        except NotOurs:
-            continue
-        except Invalid as error:
-            problems += error.problems
-    if problems:
-        raise Invalid(problems)
-    return found
 
 
 @app.command("list")

@@ -4,7 +4,7 @@ Against the daemon's settings it is the decision that the daemon would make now;
 made from the files around FILE alone, which needs no daemon, no cluster and no keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli.output import Form, print_json
-from reconciler.cli.running import Config, logger
+from reconciler.cli.running import Config
 from reconciler.errors import EXIT_DONE, EXIT_NO, Invalid, Misused, NotFound, Problem
 
 if TYPE_CHECKING:
@@ -64,23 +64,16 @@ def evaluate(
 
 
 def _from_daemon(root: Path | None, path: str, revision: str, config: Path | None) -> "Decision":
-    import tempfile
-
-    from reconciler.cli.showing import look
+    from reconciler.cli.showing import look, onlooker
     from reconciler.config import find, load
-    from reconciler.loop.daemon import Daemon
     from reconciler.loop.explaining import from_world
 
     settings = load(find(config))
     if len(settings.config.repositories) > 1:
         raise Misused("the settings watch several repositories: judge one of them with settings of its own")
-    with tempfile.TemporaryDirectory(prefix="reconciler-eval-") as mirrors:  # the daemon's mirrors are its own
-        daemon = Daemon(settings.keeping_data_in(Path(mirrors)), log=logger("auto", "error"))
-        try:
-            (source,) = daemon.world.sources.values()
-            decision = from_world(daemon.world, look(daemon, source, revision, root), path)
-        finally:
-            daemon.stop()
+    with onlooker(settings) as daemon:
+        (source,) = daemon.world.sources.values()
+        decision = from_world(daemon.world, look(daemon, source, revision, root), path)
     if decision is None:
         raise NotFound(f"{path} is no release in {f'revision {revision}' if revision else root}")
     return decision
@@ -115,7 +108,7 @@ def _from_files(root: Path, path: str, running: Path | None) -> "Decision":
         data = running.read_bytes()
         runs = (_release(str(running), data), data)
     return from_files(
-        _documents(contents), path, contents.get(path, b""), shipped_policies(), running=runs, now=datetime.now(UTC)
+        documents_of(contents), path, contents.get(path, b""), shipped_policies(), running=runs, now=datetime.now(UTC)
     )
 
 
@@ -128,7 +121,7 @@ def _release(path: str, data: bytes) -> "Loaded":
     return loaded
 
 
-def _documents(contents: dict[str, bytes]) -> list["Loaded"]:
+def documents_of(contents: Mapping[str, bytes]) -> list["Loaded"]:
     """Every document of ours; raises Invalid with all that does not validate, since it may be what is referred to."""
     from reconciler.documents.schema import NotOurs, is_document_path, parse
 

@@ -56,10 +56,9 @@ def remove(
     from reconciler.edges.git.checkout import Checkout
 
     checkout = Checkout.find(Path())
-    root = watched(checkout)
     desk = _Signing(
-        checkout=checkout, root=root, repository=repository_name(checkout, repository), key=chosen_key(checkout, key),
-        trust=trust or checkout.config(CONFIG_TRUST),
+        checkout=checkout, root=watched(checkout), repository=repository_name(checkout, repository),
+        key=chosen_key(checkout, key), trust=trust or checkout.config(CONFIG_TRUST),
     )  # fmt: skip
     if is_document_name(name):
         if env or cluster:

@@ -1,5 +1,7 @@
 """`status` and `plan`: what runs, what is held and why, and what would change. Both only read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from reconciler.cli.running import Config, logger
 from reconciler.errors import EXIT_DONE, EXIT_NO, Misused
 
 if TYPE_CHECKING:
+    from reconciler.config import Settings
     from reconciler.loop.daemon import Daemon
     from reconciler.loop.snapshot import Snapshot
     from reconciler.loop.sources import Source
@@ -134,10 +137,7 @@ def plan(
 
     Example: reconciler plan --worktree . --output markdown
     """
-    import tempfile
-
     from reconciler.config import find, load
-    from reconciler.loop.daemon import Daemon
     from reconciler.loop.preview import previews
     from reconciler.plan.explain import as_data, as_markdown, as_text
 
@@ -148,22 +148,33 @@ def plan(
     settings = load(find(config))
     if (revision or worktree) and len(settings.config.repositories) > 1:
         raise Misused("the settings watch several repositories: plan one of them with settings of its own")
-    with tempfile.TemporaryDirectory(prefix="reconciler-plan-") as mirrors:  # the daemon's mirrors are its own
-        daemon = Daemon(settings.keeping_data_in(Path(mirrors)), log=logger("auto", "error"))
-        try:
-            rows = [
-                preview
-                for source in daemon.world.sources.values()
-                for preview in previews(daemon.world, look(daemon, source, revision, worktree))
-            ]
-        finally:
-            daemon.stop()
+    with onlooker(settings) as daemon:
+        rows = [
+            preview
+            for source in daemon.world.sources.values()
+            for preview in previews(daemon.world, look(daemon, source, revision, worktree))
+        ]
     shown = rows if everything else [row for row in rows if not row.is_empty]
     if output == "json":
         print_json(as_data(shown))
     else:
         print(as_markdown(shown) if output == "markdown" else as_text(shown))
     return EXIT_NO if any(not row.is_empty for row in rows) else EXIT_DONE
+
+
+@contextmanager
+def onlooker(settings: "Settings") -> Iterator["Daemon"]:
+    """A daemon of one's own that only looks: its mirrors are not those of the one that works, and go at the end."""
+    import tempfile
+
+    from reconciler.loop.daemon import Daemon
+
+    with tempfile.TemporaryDirectory(prefix="reconciler-look-") as mirrors:
+        daemon = Daemon(settings.keeping_data_in(Path(mirrors)), log=logger("auto", "error"))
+        try:
+            yield daemon
+        finally:
+            daemon.stop()
 
 
 def look(daemon: "Daemon", source: "Source", revision: str, worktree: Path | None) -> "Snapshot":

@@ -47,12 +47,12 @@ def watched(checkout: Checkout) -> Path:
     return (checkout.top / watched_path(checkout)).resolve()
 
 
-def work_tree(root: Path, checkout: Checkout | None) -> Files:
-    """Every document and signature under `root` as it lies there now."""
+def work_tree(root: Path, checkout: Checkout | None, *, suffixes: tuple[str, ...] = SUFFIXES) -> Files:
+    """Every document and signature (or what else ends so) under `root` as it lies there now."""
     contents: dict[str, bytes] = {}
     refused: dict[str, str] = {}
     for path in sorted(_names(root, checkout)):
-        if not path.endswith(SUFFIXES):
+        if not path.endswith(suffixes):
             continue
         file = root / path
         reason = _refusal(path, file)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from xml.sax.saxutils import quoteattr
 
 import typer
 
@@ -20,6 +19,7 @@ from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, Problem, Refused
 
 if TYPE_CHECKING:
     from reconciler.cli.checking import Checked
+    from reconciler.cli.tree import Files
     from reconciler.documents.complete import Completed
 
 
@@ -49,36 +49,41 @@ def validate(
 
     Example: reconciler validate --format github
     """
-    from reconciler.cli.checking import check_tree
     from reconciler.cli.tree import around, watched, work_tree
 
     if origins and form not in _WITH_ORIGINS:
         raise Misused(f"--origins goes with --format text or json, not {form.value}")
     named = [_existing(path) for path in paths or []]
-    start = root or (_folder(named[0]) if named else Path())
-    if not start.is_dir():
-        raise Misused(f"there is no folder {start}")
+    start = _start(root, named)
     checkout = around(start)
     where = root.resolve() if root else watched(checkout) if checkout else start.resolve()
-    chosen = [_relative(path, where) for path in named]
-    files = work_tree(where, checkout)
-    checked = check_tree(files.contents)
-    refused = [Problem(path=path, line=1, column=1, field="", message=why) for path, why in files.refused.items()]
-    documents = [path for path in checked.documents if _is_chosen(path, chosen)]
-    problems = [problem for problem in (*refused, *checked.problems) if _is_told(problem, checked, chosen)]
-    if not named and not documents and not problems:
+    checked = _chosen(work_tree(where, checkout), [_relative(path, where) for path in named])
+    if not named and not checked.documents and not checked.problems:
         raise Refused(f"there is no document in {where}")
     told = replace(
         checked,
-        documents=tuple(_shown(where, path) for path in documents),
-        problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in problems)),
+        documents=tuple(_shown(where, path) for path in checked.documents),
+        problems=tuple(sorted(replace(problem, path=_shown(where, problem.path)) for problem in checked.problems)),
     )
     if origins:
-        whole = [checked.completed[path] for path in documents if path in checked.completed]
+        whole = [checked.completed[path] for path in checked.documents if path in checked.completed]
         _WITH_ORIGINS[form](told, whole, lambda path: _shown(where, path))
     else:
         _RENDERINGS[form](told)
     return EXIT_DONE if told.ok else EXIT_NO
+
+
+def _chosen(files: "Files", chosen: list[str]) -> "Checked":
+    """Everything checked, and of it the documents that were named and what is to be told of them."""
+    from reconciler.cli.checking import check_tree
+
+    checked = check_tree(files.contents)
+    refused = [Problem(path=path, line=1, column=1, field="", message=why) for path, why in files.refused.items()]
+    return replace(
+        checked,
+        documents=tuple(path for path in checked.documents if _is_chosen(path, chosen)),
+        problems=tuple(row for row in (*refused, *checked.problems) if _is_told(row, checked, chosen)),
+    )
 
 
 def _existing(path: Path) -> Path:
@@ -87,8 +92,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+def _start(root: Path | None, named: list[Path]) -> Path:
+    """The folder to look in or around: the given one, that of the first name, or this one."""
+    first = named[0] if named else Path()
+    start = root or (first if first.is_dir() else first.parent)
+    if not start.is_dir():
+        raise Misused(f"there is no folder {start}")
+    return start
 
 
 def _relative(path: Path, where: Path) -> str:
@@ -157,23 +167,27 @@ def _report(checked: "Checked") -> dict[str, Any]:
 
 def _github(checked: "Checked") -> None:
     """Workflow commands: GitHub shows them beside the lines of a pull request."""
+    from reconciler.documents.ci import command_property, command_text
+
     for row in checked.problems:
         text = f"{row.field}: {row.message}" if row.field else row.message
-        print(f"::error file={_property(row.path)},line={row.line},col={row.column}::{_escaped(text)}")
+        print(f"::error file={command_property(row.path)},line={row.line},col={row.column}::{command_text(text)}")
     if checked.note:
-        print(f"::notice ::{_escaped(checked.note)}")
+        print(f"::notice ::{command_text(checked.note)}")
 
 
 def _junit(checked: "Checked") -> None:
     """A test case per document; problems of files that are none have one of their own."""
+    from reconciler.documents.ci import xml_attribute
+
     by_path: dict[str, list[Problem]] = {path: [] for path in checked.documents}
     for problem in checked.problems:
         by_path.setdefault(problem.path, []).append(problem)
     failures = sum(bool(problems) for problems in by_path.values())
     rows = [f'<testsuite name="reconciler validate" tests="{len(by_path)}" failures="{failures}" errors="0">']
     for path, problems in sorted(by_path.items()):
-        opening = f"  <testcase classname={quoteattr('document')} name={quoteattr(path)} file={quoteattr(path)}"
-        message = quoteattr("\n".join(map(str, problems)))
+        opening = f'  <testcase classname="document" name={xml_attribute(path)} file={xml_attribute(path)}'
+        message = xml_attribute("\n".join(map(str, problems)))
         rows.append(f"{opening}><failure message={message}/></testcase>" if problems else f"{opening}/>")
     print("\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *rows, "</testsuite>"]))
 
@@ -192,15 +206,6 @@ _WITH_ORIGINS: Mapping[ReportFormat, Callable[["Checked", Sequence["Completed"],
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _escaped(text: str) -> str:
-    """Text that cannot end a workflow command and begin another one."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def schema(kind: Annotated[str, typer.Argument(metavar="KIND", help="A kind, such as ModelRelease or Config.")]) -> int:

@@ -1,34 +1,29 @@
-"""The files of a work tree as blobs: what `plan --worktree` plans, without a commit."""
+"""The work tree as the daemon would see it once it is committed: what `plan --worktree` plans, and people vote on.
+
+Not another way to read it (`tree` is the one); this gives it the shape of a revision: blobs by path, read by blob.
+"""
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.edges.git.walk import MAX_BLOB
+from reconciler.cli.tree import around, work_tree
 from reconciler.errors import Misused, NotFound
 from reconciler.model.ids import BlobId
 
+_SUFFIXES = (".yaml", ".yml", ".sig")  # approvals and removals lie apart from what they are about
+
 
 def read_tree(folder: Path) -> tuple[dict[str, BlobId], Callable[[BlobId], bytes]]:
-    """Every regular file under `folder` as path → blob id (as git would name it), and a reader by blob id.
+    """Documents and signatures under `folder` as path → blob id (as git would name it), and a reader by blob id.
 
-    Links are not followed, and files that are larger than the daemon would read are left out, as there.
+    What the daemon would not read, and what git ignores there, is left out.
     """
     if not folder.is_dir():
         raise Misused(f"there is no folder {folder}")
-    contents: dict[BlobId, bytes] = {}
-    files: dict[str, BlobId] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if ".git" in relative.parts or path.is_symlink() or not path.is_file():
-            continue
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BLOB + 1)
-        if len(data) > MAX_BLOB:
-            continue
-        blob = blob_id(data)
-        contents[blob] = data  # read once: what is judged is what was named, whatever the file says meanwhile
-        files[relative.as_posix()] = blob
+    found = work_tree(folder.resolve(), around(folder), suffixes=_SUFFIXES).contents
+    files = {path: blob_id(data) for path, data in found.items()}
+    contents = {files[path]: data for path, data in found.items()}  # read once: whatever the file says meanwhile
 
     def read(blob: BlobId) -> bytes:
         if blob not in contents:

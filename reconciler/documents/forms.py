@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import StringConstraints
 
-from reconciler.model import environment, hooks, release, runtime, variables, windows, wire
+from reconciler.model import environment, evidence, hooks, release, runtime, variables, windows, wire
 
 _LABEL = "use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
 
@@ -40,14 +40,14 @@ _FORMS: Mapping[str, str] = {
     _pattern(
         release.ModelUri
     ): "write oci://, s3://, gs://, hf://, https:// or pvc:// and a place without spaces or quotes",
-    _pattern(release.ModelText): "use at most 128 letters, digits and . _ + / -, starting with a letter or digit",
+    _pattern(evidence.ModelText): "use at most 128 letters, digits and . _ + / -, starting with a letter or digit",
     _pattern(variables.EnvName): "an environment variable's name has letters, digits and '_' only",
-    _pattern(release.Address): "write an address such as https://… or s3://… without spaces or quotes",
+    _pattern(evidence.Address): "write an address such as https://… or s3://… without spaces or quotes",
     _pattern(release.WebAddress): "write an address that begins with https:// (or http://), without spaces or quotes",
-    _pattern(release.CardPlace): "write a path in the repository or an address, without spaces or quotes",
+    _pattern(evidence.CardPlace): "write a path in the repository or an address, without spaces or quotes",
     _pattern(release.ShortText): "use at most 128 characters on one line, starting with a letter or digit",
-    _pattern(release.CommitHex): "write a commit as 7 to 64 lower-case hex digits",
-    _pattern(release.SpdxName): "write an SPDX identifier, such as apache-2.0",
+    _pattern(evidence.CommitHex): "write a commit as 7 to 64 lower-case hex digits",
+    _pattern(evidence.SpdxName): "write an SPDX identifier, such as apache-2.0",
     _pattern(release.KindName): "write a kind such as Deployment",
     _pattern(release.ObjectName): "use at most 200 lower-case letters, digits, '-' and '.'",
     _pattern(release.JsonPointer): (
@@ -55,7 +55,7 @@ _FORMS: Mapping[str, str] = {
         "(~0 for a '~') in one"
     ),
     _field(release.Model, "format"): "use at most 32 lower-case letters, digits and . _ -, such as onnx",
-    _field(release.Evaluation, "metric"): "use at most 64 letters, digits and . _ @ -, starting with a letter",
+    _field(evidence.Evaluation, "metric"): "use at most 64 letters, digits and . _ @ -, starting with a letter",
     _field(variables.SecretKeyRef, "key"): "the key of a Secret has letters, digits and . _ - only",
     _pattern(hooks.HookName): "use at most 30 lower-case letters, digits and '-', with a letter or digit at both ends",
     _pattern(runtime.ImageRef): "write an image such as registry.example.com/name@sha256:… without spaces",

@@ -2,11 +2,11 @@
 
 Not references between documents (`resolve`). Rules: identity is kind and name, for a release environment and name, and
 never the path; two files with one identity hold both, for nobody can say which one is meant; a release in
-`releases/<environment>/` says that environment. An index is a value: a changed path makes the next one.
+`releases/<environment>/` says that environment. An index is a value.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -39,11 +39,6 @@ class Index:
     documents: Mapping[str, Loaded] = field(default_factory=lambda: MappingProxyType({}))
     paths: Mapping[Identity, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def the(self, identity: Identity) -> Loaded | None:
-        """The one document of this identity; None when there is none, and when there are two."""
-        paths = self.paths.get(identity, ())
-        return self.documents[paths[0]] if len(paths) == 1 else None
-
 
 def identity_of(loaded: Loaded) -> Identity:
     """Kind and name; for a release its environment too, and a trust file has its version for a name."""
@@ -61,31 +56,6 @@ def index_of(documents: Iterable[Loaded]) -> Index:
         identity = identity_of(by_path[path])
         paths[identity] = (*paths.get(identity, ()), path)
     return Index(documents=MappingProxyType(by_path), paths=MappingProxyType(paths))
-
-
-def put(index: Index, loaded: Loaded) -> Index:
-    """The index with this document at its path, in place of what was there."""
-    index = drop(index, loaded.path)
-    identity = identity_of(loaded)
-    paths = tuple(sorted((*index.paths.get(identity, ()), loaded.path)))
-    return replace(
-        index,
-        documents=MappingProxyType({**index.documents, loaded.path: loaded}),
-        paths=MappingProxyType({**index.paths, identity: paths}),
-    )
-
-
-def drop(index: Index, path: str) -> Index:
-    """The index without the document at this path; the same one when there is none."""
-    if path not in index.documents:
-        return index
-    identity = identity_of(index.documents[path])
-    rest = tuple(other for other in index.paths[identity] if other != path)
-    paths = {other: found for other, found in index.paths.items() if other != identity} | (
-        {identity: rest} if rest else {}
-    )
-    documents = {other: loaded for other, loaded in index.documents.items() if other != path}
-    return Index(documents=MappingProxyType(documents), paths=MappingProxyType(paths))
 
 
 def misplaced(loaded: Loaded) -> tuple[Problem, ...]:

@@ -1,8 +1,8 @@
 """What people decided beside the rules: the gates of Holds, and verdicts that a Waiver turns into a skip.
 
-Pure. Rules: a Hold holds until its `until`, exactly; a Waiver opens nothing but the policy that it names (a signature,
-an approval, a removal is no policy), it ends at `expires`, exactly, and one whose signer also signed the release does
-not count; the verdict goes on saying what the policy said.
+Pure. Not break-glass, which is a Waiver too (`glass`). Rules: a Hold holds until its `until`, exactly; a Waiver of a
+policy opens nothing but that one (a signature, an approval, a removal is no policy), it ends at `expires`, exactly, and
+one whose signer also signed the release does not count; the verdict goes on saying what the policy said.
 """
 
 from collections.abc import Iterable, Mapping

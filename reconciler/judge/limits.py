@@ -10,21 +10,18 @@ could never update anything. For that time it may have a quarter more of its own
 none with `recreate`). Who wants room for that leaves it, and bounds how often it is needed by `concurrentRollouts`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.model.environment import Limits
 from reconciler.model.plan import Gate
 from reconciler.model.release import Effective
-from reconciler.model.state import Phase, ReleaseStatus, VersionDirective
+from reconciler.model.state import ROLLING, ReleaseStatus, Unpack, VersionDirective
 
 KIND = "Limit"
 TURN = "TooManyRollouts"
 _SHOWN = 3  # users of most that a sentence names
-_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
-
-Unpack = Callable[[str], Effective]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,7 @@ def largest(rows: Iterable[Use]) -> Use:
 
 def rolling(status: ReleaseStatus) -> bool:
     """True while versions follow one another, a return and a candidate that failed or is held included."""
-    return status.candidate is not None or status.phase in _MOVING
+    return status.candidate is not None or status.phase in ROLLING
 
 
 def queues(status: ReleaseStatus) -> bool:

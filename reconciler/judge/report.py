@@ -1,15 +1,12 @@
 """A run of policy tests as text, JSON, JUnit XML and GitHub annotations: one table of functions."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import orjson
 
+from reconciler.documents.ci import command_property, command_text, xml_attribute
 from reconciler.judge.testing import CaseResult, Coverage, TestReport
-
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def text(report: TestReport) -> str:
@@ -44,13 +41,14 @@ def junit(report: TestReport) -> str:
     """For CI systems: one test case per case, named by policy and case."""
     rows = []
     for result in report.results:
-        opening = f"  <testcase classname={_attribute(result.policy)} name={_attribute(result.case)}"
+        opening = f"  <testcase classname={xml_attribute(result.policy)} name={xml_attribute(result.case)}"
         where = result.place.split(":")[0]
-        opening += f" file={_attribute(where)}"
+        opening += f" file={xml_attribute(where)}"
         if result.ok:
             rows.append(f"{opening}/>")
         else:
-            rows.append(f"{opening}><failure message={_attribute(f'{result.problem} ({result.place})')}/></testcase>")
+            message = xml_attribute(f"{result.problem} ({result.place})")
+            rows.append(f"{opening}><failure message={message}/></testcase>")
     count, failed = len(report.results), len(report.failed)
     head = f'<testsuite name="reconciler policy test" tests="{count}" failures="{failed}" errors="0">'
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *rows, "</testsuite>"]) + "\n"
@@ -61,9 +59,9 @@ def github(report: TestReport) -> str:
     lines = []
     for result in report.failed:
         path, line, column = result.place.rsplit(":", 2)
-        where = f"file={_property(path)},line={line},col={column},title={_property(_title(result))}"
-        lines.append(f"::error {where}::{_data(result.problem)}")
-    lines += [f"::notice ::{_data(gap)}" for row in report.coverage for gap in gaps(row)]
+        where = f"file={command_property(path)},line={line},col={column},title={command_property(_title(result))}"
+        lines.append(f"::error {where}::{command_text(result.problem)}")
+    lines += [f"::notice ::{command_text(gap)}" for row in report.coverage for gap in gaps(row)]
     return "\n".join(lines) + "\n" if lines else ""
 
 
@@ -90,16 +88,3 @@ def _case(result: CaseResult) -> dict[str, Any]:
         "expected": result.expected.to_data(),
         "verdict": result.verdict.to_data() if result.verdict is not None else None,
     }
-
-
-def _attribute(value: str) -> str:
-    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value))
-
-
-def _data(value: str) -> str:
-    """Text that cannot end a workflow command and begin another one."""
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(value: str) -> str:
-    return _data(value).replace(":", "%3A").replace(",", "%2C")

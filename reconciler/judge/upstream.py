@@ -7,15 +7,13 @@ version that an earlier one replaced was rolled back from, and vouches for nothi
 time ended then, and begins anew when it is active again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.model.environment import Environment
 from reconciler.model.release import Effective
-from reconciler.model.state import Promotion, ReleaseStatus, VersionRef
-
-Unpack = Callable[[str], Effective]
+from reconciler.model.state import Promotion, ReleaseStatus, Unpack, VersionRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,11 @@ from typing import Any
 from reconciler.judge.upstream import Upstream
 from reconciler.model.cluster import Cluster
 from reconciler.model.environment import Environment
+from reconciler.model.evidence import Evaluation
 from reconciler.model.facts import CommitFact
 from reconciler.model.policy import Operation
 from reconciler.model.record import SignatureFact
-from reconciler.model.release import Effective, Evaluation
+from reconciler.model.release import Effective
 from reconciler.model.wire import format_duration, format_time, quantity_value
 
 

@@ -15,7 +15,7 @@ from reconciler.errors import Stalled
 from reconciler.judge import limits as judging
 from reconciler.judge.dependencies import Needed, dependency_gate
 from reconciler.judge.glass import About, break_glass
-from reconciler.judge.limits import Ask, Bounds, Share, Unpack
+from reconciler.judge.limits import Ask, Bounds, Share
 from reconciler.loop.claims import Claim, Claims
 from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.standing import Standing, key_of
@@ -24,7 +24,7 @@ from reconciler.model.environment import Limits
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.release import Effective
-from reconciler.model.state import ReleaseState, ReleaseStatus
+from reconciler.model.state import ReleaseState, ReleaseStatus, Unpack
 
 
 class Around(Protocol):

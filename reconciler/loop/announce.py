@@ -4,7 +4,7 @@ Records come from the difference between two states, never from the act of apply
 a crash tells the same or nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from reconciler.judge.dependencies import KIND as DEPENDENCY
@@ -16,7 +16,7 @@ from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, Version, short
-from reconciler.model.plan import Condition, Gate, Opened, condition, shown
+from reconciler.model.plan import Condition, Gate, Opened, Told, conditions_of, shown
 from reconciler.model.policy import PolicyResult
 from reconciler.model.record import ManifestFact, OutboxEntry, PolicyFact, Record, RecordKind
 from reconciler.model.state import ASLEEP, MOVING, Apply, Phase, ReleaseStatus, VersionRef
@@ -39,48 +39,33 @@ def conditions(
     """
     ready, reason, message = _ready(after, clusters)
     closed = after.gates[0] if after.gates else None
+    held = "\n".join(gate.message for gate in after.gates)
     busy = after.phase in MOVING
     doing = after.phase.value if busy else "Settled"
-    old = before.conditions
-    rows = [
-        condition(old, type_="Ready", status=ready, reason=reason, message=message, now=now),
-        condition(
-            old,
-            type_="Held",
-            status=closed is not None,
-            reason=closed.reason if closed else NO_GATE,
-            message="\n".join(gate.message for gate in after.gates),
-            now=now,
-        ),
-        condition(old, type_="Reconciling", status=busy, reason=doing, message=after.message if busy else "", now=now),
+    told = [
+        Told(type="Ready", status=ready, reason=reason, message=message),
+        Told(type="Held", status=closed is not None, reason=closed.reason if closed else NO_GATE, message=held),
+        Told(type="Reconciling", status=busy, reason=doing, message=after.message if busy else ""),
+        *_sometimes(after, notes, keys, glass),
     ]
+    return conditions_of(before.conditions, told, now)
+
+
+def _sometimes(after: ReleaseStatus, notes: Iterable[str], keys: Note | None, glass: Iterable[str]) -> Iterator[Told]:
+    """The conditions that are there only while there is something to say."""
     if after.phase in ASLEEP:
-        rows.append(
-            condition(
-                old, type_="Retired", status=after.phase is Phase.RETIRED, reason=after.phase.value,
-                message=after.message, now=now,
-            )
-        )  # fmt: skip
+        asleep = after.phase is Phase.RETIRED
+        yield Told(type="Retired", status=asleep, reason=after.phase.value, message=after.message)
     if after.orphaned:
-        rows.append(
-            condition(old, type_="Orphaned", status=True, reason="ClusterRemoved", message=left_behind(after), now=now)
-        )
-    untrusted = "\n".join(shown(dict.fromkeys(notes)))
-    if untrusted:
-        rows.append(
-            condition(old, type_="ConfigTrusted", status=False, reason="ConfigNotTrusted", message=untrusted, now=now)
-        )
+        yield Told(type="Orphaned", status=True, reason="ClusterRemoved", message=left_behind(after))
+    if untrusted := "\n".join(shown(dict.fromkeys(notes))):
+        yield Told(type="ConfigTrusted", status=False, reason="ConfigNotTrusted", message=untrusted)
     if keys:
-        rows.append(
-            condition(
-                old, type_=VOUCHED, status=keys.outcome is not Vouching.REVOKED, reason=keys.outcome.value,
-                message=keys.sentence, now=now,
-            )
-        )  # fmt: skip
-    if told := "\n".join(glass):
+        well = keys.outcome is not Vouching.REVOKED
+        yield Told(type=VOUCHED, status=well, reason=keys.outcome.value, message=keys.sentence)
+    if broken := "\n".join(glass):
         word = "GlassBroken" if after.opened else "GlassArmed"
-        rows.append(condition(old, type_="BreakGlass", status=True, reason=word, message=told, now=now))
-    return tuple(rows)
+        yield Told(type="BreakGlass", status=True, reason=word, message=broken)
 
 
 def _unvouched(status: ReleaseStatus) -> str:

@@ -4,7 +4,7 @@ It reads what a pass reads and asks what a pass asks, and writes nothing. From f
 nothing of signatures, of the commit and of the environment before this one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -100,15 +100,29 @@ def from_files(
     release = next((one for one in known if one.path == path and one.kind == "ModelRelease"), None)
     if release is None:
         raise NotFound(f"{path} is no ModelRelease")
-    environments = {one.name: one for one in known if one.kind == "Environment"}
-    asked_for = _resolved(release, contents, known, environments)
-    runs = _resolved(*running, known, environments).effective if running else None
+    asked_for = _resolved(release, contents, known)
+    runs = _resolved(*running, known).effective if running else None
+    facts = _facts(asked_for, runs, known, now)
     spec = asked_for.effective.spec
-    environment = environments[spec.environment].as_(Environment)
+    return Decision(
+        release=f"{spec.environment}/{release.name}",
+        path=path,
+        operation=facts.operation,
+        asked_for=spec.model.version,
+        running=runs.spec.model.version if runs else "",
+        asked=ask(facts, bundle, [own_policy(one) for one in known if one.kind == "Policy"]),
+        waive=partial(_waived, release, asked_for.effective, known, now),
+        notes=(UNKNOWN,),
+    )
+
+
+def _facts(asked_for: Resolved, runs: Effective | None, known: Sequence[Loaded], now: datetime) -> Facts:
+    """What is known of the decision from the documents alone."""
+    environments = {one.name: one.as_(Environment) for one in known if one.kind == "Environment"}
+    environment = environments[asked_for.effective.spec.environment]
     clusters = {one.name: one.as_(Cluster) for one in known if one.kind == "Cluster"}
-    what = operation(runs, asked_for.effective, rollback=False)
-    facts = Facts(
-        operation=what,
+    return Facts(
+        operation=operation(runs, asked_for.effective, rollback=False),
         release=asked_for.effective,
         running=runs,
         environment=environment,
@@ -116,16 +130,6 @@ def from_files(
         objects=_objects(asked_for),
         upstream=_nothing_before(environment),
         now=now,
-    )
-    return Decision(
-        release=f"{spec.environment}/{release.name}",
-        path=path,
-        operation=what,
-        asked_for=spec.model.version,
-        running=runs.spec.model.version if runs else "",
-        asked=ask(facts, bundle, [own_policy(one) for one in known if one.kind == "Policy"]),
-        waive=partial(_waived, release, asked_for.effective, known, now),
-        notes=(UNKNOWN,),
     )
 
 
@@ -142,12 +146,10 @@ def _key(name: str, environment: str) -> ReleaseKey:
     return ReleaseKey(repository=_NOWHERE, environment=EnvironmentName(environment), name=ReleaseName(name))
 
 
-def _resolved(
-    release: Loaded, contents: bytes, known: Sequence[Loaded], environments: Mapping[str, Loaded]
-) -> Resolved:
+def _resolved(release: Loaded, contents: bytes, known: Sequence[Loaded]) -> Resolved:
     return resolve(
         release,
-        environments,
+        {one.name: one for one in known if one.kind == "Environment"},
         runtimes_of(BUILTIN.values(), [one for one in known if one.kind == "ServingRuntime"]),
         {one.name: one.as_(Cluster) for one in known if one.kind == "Cluster"},
         manifest_sha256=sha256_of(contents),

@@ -83,8 +83,8 @@ class Judged:
 
     @property
     def open(self) -> bool:
-        """True when every gate is open that holds progress; one of deletions holds these and nothing else."""
-        return all(gate.open for gate in self.gates if gate.kind != "Prune")
+        """True when no gate keeps progress back."""
+        return not any(gate.holds for gate in self.gates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,9 +230,10 @@ class ClusterHandle:
     def smoke(self, namespace: str, labels: Mapping[str, str], port: int, smoke: Smoke) -> SmokeAnswer | None:
         """What a ready pod answers; None when none is, one was asked a moment ago, or the cluster cannot be asked."""
         key, now = (namespace, *labels.values()), time.monotonic()
-        if now - self._smoked.get(key, -_SMOKE_AGAIN) < _SMOKE_AGAIN:
+        recent = {one: at for one, at in self._smoked.items() if now - at < _SMOKE_AGAIN}
+        if key in recent:
             return None
-        self._smoked[key] = now
+        self._smoked = recent | {key: now}  # replaced and never changed: of two threads one may ask again too early
         try:
             return ask_pod(self.connection, namespace, labels, port, smoke)
         except ReconcilerError:

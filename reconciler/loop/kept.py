@@ -21,16 +21,19 @@ class Kept(Generic[K, V]):
         """The value of `key`, made if it is not kept."""
         with self._lock:
             if key in self._rows:
-                self._rows.move_to_end(key)
-                return self._rows[key]
+                return self._used(key)
         value = make()
         self.put(key, value)
         return value
 
-    def peek(self, key: K) -> V | None:
-        """The value of `key`, or None when it is not kept."""
+    def known(self, key: K) -> V | None:
+        """The value of `key`, or None when it is not kept; asking is a use, too."""
         with self._lock:
-            return self._rows.get(key)
+            return self._used(key) if key in self._rows else None
+
+    def _used(self, key: K) -> V:
+        self._rows.move_to_end(key)
+        return self._rows[key]
 
     def put(self, key: K, value: V) -> None:
         """Keep a value."""

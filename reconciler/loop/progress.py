@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.digest import sha256_of
 from reconciler.loop.apart import WHOLE
 from reconciler.loop.standing import Standing
-from reconciler.model.environment import PruneBudget
+from reconciler.model.environment import EnvironmentSpec
 from reconciler.model.ids import Closure, ClusterName, Revision, Version
 from reconciler.model.objects import Rendering
 from reconciler.model.record import ApprovalFact
@@ -52,19 +52,24 @@ class Fleeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How targets carry out what they are told, whatever that is. `confirm` None: no environment says, so it stays."""
+    """How targets carry out what they are told, whatever that is; while no environment is in force it stays."""
 
-    self_heal: bool
-    budget: PruneBudget | None
-    confirm: bool | None
+    environment: EnvironmentSpec | None
     confirmed: Mapping[str, tuple[PruneMark, ...]]
     """By cluster: what people confirmed anew."""
 
     def of(self, cluster: str, before: Directive | None) -> dict[str, Any]:
         """The fields of one cluster's directive; what was confirmed earlier stays until something else is."""
-        confirm = (before.confirm if before else False) if self.confirm is None else self.confirm
         confirmed = self.confirmed.get(cluster, before.confirmed if before else ())
-        return {"self_heal": self.self_heal, "budget": self.budget, "confirm": confirm, "confirmed": confirmed}
+        if self.environment is None:
+            return (_manners(before) if before else {}) | {"confirmed": confirmed}
+        prune = self.environment.prune
+        return {
+            "self_heal": self.environment.self_heal,
+            "budget": prune.budget if prune else None,
+            "confirm": prune is not None and prune.confirm,
+            "confirmed": confirmed,
+        }
 
 
 def runnable(effective: Effective, *, closure: str) -> Runnable:

@@ -16,7 +16,7 @@ from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
 from reconciler.model.environment import Environment
 from reconciler.model.ids import ClusterName, ReleaseKey
-from reconciler.model.plan import Gate
+from reconciler.model.plan import PRUNE, Gate
 from reconciler.model.state import Apply, PruneMark, ReleaseStatus
 
 SHOWN = 5  # objects that a sentence names
@@ -24,9 +24,8 @@ SHOWN = 5  # objects that a sentence names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What waits to be deleted, by cluster, and what people said of it. `confirm` is None where no environment says."""
+    """What waits to be deleted, by cluster, and what people said of it."""
 
-    confirm: bool | None
     marks: Mapping[str, tuple[PruneMark, ...]]
     consent: Consent
     gate: Gate | None
@@ -53,29 +52,28 @@ def pruning(
 ) -> Pruning:  # fmt: skip
     """What waits to be deleted of this release, and whether the people who are asked confirmed it."""
     prune = environment.spec.prune if environment else None
-    confirm = None if environment is None else prune is not None and prune.confirm
     found = marked(status, clusters)
     marks = {name: waits for name, rows in found.items() if (waits := tuple(row for row in rows if row.confirm))}
-    if environment is None or not confirm or not marks:
-        return Pruning(confirm=confirm, marks={}, consent=nobody_asked(status), gate=None)
+    if environment is None or prune is None or not prune.confirm or not marks:
+        return Pruning(marks={}, consent=nobody_asked(status), gate=None)
     digest = pruned_of(marks)
     asked = prune_consent(snapshot, status, key, environment, digest=digest, now=now)
     assert asked.quorum is not None  # noqa: S101  # somebody is always asked
     what = f"the deletion of {told(marks)}"
     if asked.quorum.met:
         message = f"{what} is confirmed by {' and '.join(row.person for row in asked.counted)}"
-        gate = Gate(kind="Prune", open=True, reason="PruneConfirmed", message=message)
+        gate = Gate(kind=PRUNE, open=True, reason="PruneConfirmed", message=message)
     else:
         message = (
             f"{what} is not confirmed: {asked.quorum.votes}; to look at it and confirm it, run: "
             f"reconciler approve {key} --prune"
         )
-        gate = Gate(kind="Prune", open=False, reason="PruneNotConfirmed", message=message)
+        gate = Gate(kind=PRUNE, open=False, reason="PruneNotConfirmed", message=message)
     carried = {
         name: tuple(row for row in status.directives[name].confirmed if row.identity in {one.identity for one in rows})
         for name, rows in found.items()
     }
-    return Pruning(confirm=confirm, marks=marks, consent=asked, gate=gate, digest=digest, carried=carried)
+    return Pruning(marks=marks, consent=asked, gate=gate, digest=digest, carried=carried)
 
 
 def _joined(earlier: tuple[PruneMark, ...], new: tuple[PruneMark, ...]) -> tuple[PruneMark, ...]:

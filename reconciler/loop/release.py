@@ -4,7 +4,7 @@ A release verifies and judges what the trunk asks for, steers its rollout over a
 cluster, and says what happened. It is the one place where progress is written; what spans clusters has one owner.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,30 +19,25 @@ from reconciler.loop.approving import all_votes, consent_to_promote
 from reconciler.loop.facts import Judged, ReleaseFacts, Steered
 from reconciler.loop.letting_go import let_go
 from reconciler.loop.progress import Manner
+from reconciler.loop.promotions import promotions, vouching
 from reconciler.loop.pruning import pruning
 from reconciler.loop.removing import ended, ending
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
 from reconciler.loop.waiting import waiting, waived
 from reconciler.loop.world import World
-from reconciler.model.ids import ClusterName, ReleaseKey, Version
+from reconciler.model.ids import ClusterName, ReleaseKey
 from reconciler.model.plan import Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
 from reconciler.model.state import (
-    ASLEEP,
-    Directive,
     Phase,
-    Promotion,
     ReleaseState,
     ReleaseStatus,
-    VersionRef,
     pack,
     release_ref,
     unpack,
 )
 from reconciler.rollout.machine import advance
-from reconciler.rollout.situation import Advance
-from reconciler.trust.vouching import Note, Signers, note
 
 LEDGER_AGAIN = 1.0  # seconds until we look again whether the ledger has the last record of what ended
 WORDS_AGAIN = 1.0  # seconds between two writes that only say it in other words
@@ -252,7 +247,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         progressed = before.model_copy(update=update)
         update |= ended(progressed, before, judged.ending, standing, facts.snapshot, facts.clusters, facts.now)
     after = before.model_copy(update=update)
-    keys = _vouching(facts, after, standing)
+    keys = vouching(facts, after, standing)
     rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
     after = after.model_copy(update={"conditions": rows})
     told = (*let_go(facts, judged, after), *records(facts.key, before, after, judged, facts.now))
@@ -267,22 +262,16 @@ def _kept_verdict(row: PolicyVerdict) -> PolicyVerdict:
 
 def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[str, object]:
     before, step, standing = facts.status, steered.advance, judged.standing
-    heal = standing.environment.spec.self_heal if standing.environment else True
-    prune = standing.environment.spec.prune if standing.environment else None
+    rules = standing.environment.spec if standing.environment else None
     told = progress.directives(
         before,
         step,
         revision=facts.snapshot.revision,
         closure=steered.wanted.runnable.ref.closure,
-        manner=Manner(
-            self_heal=heal,
-            budget=prune.budget if prune else None,
-            confirm=judged.pruning.confirm,
-            confirmed=judged.pruning.confirmed,
-        ),
+        manner=Manner(environment=rules, confirmed=judged.pruning.confirmed),
     )
-    history = _history(facts, judged, step, told)
-    depth = standing.environment.spec.rollback.depth if standing.environment else len(history)
+    history = promotions(facts, judged, step, told)
+    depth = rules.rollback.depth if rules else len(history)
     # Specs that only the ledger keeps are fetched back by `restore`; here they age out with the depth.
     known = before.model_copy(update={"effective": before.effective | _new(steered)})
     return {
@@ -303,80 +292,6 @@ def _progressed(facts: ReleaseFacts, judged: Judged, steered: Steered) -> dict[s
 def _new(steered: Steered) -> dict[str, str]:
     """The spec of what was asked for; one that is not accepted is never kept, or the next pass would take it."""
     return {steered.new.version: pack(steered.new)} if steered.new and steered.wanted.accepted else {}
-
-
-def _history(
-    facts: ReleaseFacts, judged: Judged, step: Advance, told: Mapping[str, Directive]
-) -> tuple[Promotion, ...]:
-    """Promotions with the one of this pass in front: another version, or the same one changed in place everywhere.
-
-    A change in place that runs everywhere counts whatever the trunk asks for by now: it is what is stable.
-    """
-    before = facts.status
-    if step.phase in ASLEEP:
-        return _retired(before.history, facts.now)
-    if step.stable is None:
-        return before.history
-    ref = step.stable.ref
-    latest = before.history[0] if before.history else None
-    if latest and (latest.version, latest.manifest, latest.retired) == (ref.version, ref.manifest, None):
-        return before.history
-    same = latest is not None and latest.version == ref.version
-    in_place = same and latest is not None and latest.retired is None
-    if (step.phase is not Phase.PROMOTED and not in_place) or (same and not _acted(facts, told, ref.version)):
-        return before.history
-    promotion = Promotion(
-        version=ref.version,
-        model_version=ref.model_version,
-        manifest=ref.manifest,
-        closure=ref.closure,
-        revision=facts.snapshot.revision,
-        at=facts.now.replace(microsecond=0),
-        keys=_keys(facts, judged.standing, ref.manifest),
-    )
-    return progress.remembered((promotion, *before.history))
-
-
-def _retired(history: tuple[Promotion, ...], now: datetime) -> tuple[Promotion, ...]:
-    """The history whose newest promotion serves no longer since now, or since it was retired."""
-    if not history or history[0].retired:
-        return history
-    return (history[0].model_copy(update={"retired": now.replace(microsecond=0)}), *history[1:])
-
-
-def _acted(facts: ReleaseFacts, told: Mapping[str, Directive], version: Version) -> bool:
-    """True when every cluster reports on its present directive, and that the version is healthy."""
-    for name, directive in told.items():
-        row = facts.clusters.get(ClusterName(name))
-        status = row.state.status if row and row.state else None
-        health = status.versions.get(version) if status else None
-        if status is None or status.sequence != directive.sequence or health is None or not health.healthy:
-            return False
-    return True
-
-
-def _keys(facts: ReleaseFacts, standing: Standing, manifest: str) -> tuple[str, ...]:
-    """Whose keys released this manifest: the trunk's signature if it is the one there, else what was recorded."""
-    if standing.file and standing.file.sha256 == manifest and standing.verification:
-        return tuple(row.key for row in standing.verification.signed)
-    return next((row.keys for row in facts.status.history if row.manifest == manifest), ())
-
-
-def _vouching(facts: ReleaseFacts, after: ReleaseStatus, standing: Standing) -> Note | None:
-    """What is to be said of the keys that released what runs and what is on its way."""
-    refs = [ref for ref in (after.stable, after.candidate) if ref]
-    running = [Signers(model_version=ref.model_version, keys=_released_by(after, standing, ref)) for ref in refs]
-    return note(running, facts.snapshot.trust, facts.now)
-
-
-def _released_by(status: ReleaseStatus, standing: Standing, ref: VersionRef) -> tuple[str, ...]:
-    """Fingerprints of the keys that released a version: as recorded when it was promoted, and as the trunk has it."""
-    rows = (row for row in status.history if (row.version, row.manifest) == (ref.version, ref.manifest))
-    promoted = next(rows, None)
-    keys = promoted.keys if promoted else ()
-    if standing.file and standing.file.sha256 == ref.manifest and standing.verification:
-        keys = (*keys, *(row.key for row in standing.verification.signed))
-    return tuple(dict.fromkeys(keys))
 
 
 def direct(facts: ReleaseFacts, status: ReleaseStatus, world: World) -> bool:

@@ -15,7 +15,7 @@ from reconciler.loop.apart import WHOLE, SignatureFile
 from reconciler.loop.approving import Consent, consent, nobody_asked
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
-from reconciler.loop.standing import Standing
+from reconciler.loop.standing import Standing, gone
 from reconciler.model.environment import Environment
 from reconciler.model.ids import ClusterName, ReleaseKey, Revision
 from reconciler.model.plan import Gate
@@ -77,8 +77,7 @@ def ending(key: ReleaseKey, snapshot: Snapshot, standing: Standing, status: Rele
         manifests=tuple(dict.fromkeys(text for text in texts if text)), now=now,
     )  # fmt: skip
     if standing.file is None:
-        what = f"the file of {key} is gone from the trunk; it keeps being served until a removal is signed"
-        row = _judge(question, WHOLE, what, begun=_begun(status, status.directives))
+        row = _judge(question, WHOLE, gone(key), begun=_begun(status, status.directives))
         return Ending(removals=(row,), granted=frozenset(status.directives) if row.gate.open else frozenset())
     if standing.resolved is None:
         return Ending()

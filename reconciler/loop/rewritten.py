@@ -24,7 +24,8 @@ from reconciler.trust.verify import verify
 TRUNK_REFS = "refs/reconciler/trunk"
 TRUNK_FILE = "trunk.sig"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOOKED_AT = 16  # acceptances per poll: whoever may push refs must not keep us busy
+_ASKED = 256  # refs per poll that git is asked about: whoever may push refs must not keep us busy …
+_LOOKED_AT = 16  # … nor with acceptances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +100,11 @@ def ask_people(mirror: Mirror, step: Step, trust: TrustFile, records: Iterable[R
 
 def _meant(mirror: Mirror, step: Step, refs: Iterable[str]) -> Iterator[Step]:
     """The steps that refs name: to the branch's head first, then to commits that it contains."""
-    named = sorted(ref.removeprefix(f"{TRUNK_REFS}/") for ref in refs)
-    heads = [name for name in named if name == step.new] + [name for name in named if name != step.new]
+    names = (ref.removeprefix(f"{TRUNK_REFS}/") for ref in refs)
+    head_first = sorted((name for name in names if _COMMIT.fullmatch(name)), key=lambda name: (name != step.new, name))
     found = 0
-    for name in heads:
-        if _COMMIT.fullmatch(name) and mirror.contains(step.new, Revision(name)):
+    for name in head_first[:_ASKED]:
+        if mirror.contains(step.new, Revision(name)):
             found += 1
             if found > _LOOKED_AT:
                 return

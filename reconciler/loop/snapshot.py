@@ -148,30 +148,25 @@ class Index:
 
         `trust` is the mounted trust file.
         """
-        governing: set[str] = set()
         affected = self._apart.take(changed)
-        for path in sorted(self._touched(changed)):
-            before, after = self._known.get(path), self._take(path)
-            if _governs(before) or _governs(after) or path in accepted:
-                governing.add(path)
-            if after and (_governs(after) or path in accepted):
-                self._governing.add(path)
-            else:
-                self._governing.discard(path)
-            affected |= self._place(before, after)
-        governing |= {path for path in accepted if config_removal_path(path) in changed}
+        placed, governing = self._take_all(changed, accepted)
+        affected |= placed
         # The first time too: what was accepted before we started is in force, though no file of it may be left.
         again = governing or everything or self._trust is None
         regoverned = self._govern(trust, accepted, now) if again else frozenset()
-        assert self._trust is not None  # noqa: S101  # judged now, or before
         affected |= self._affected_by(regoverned)
         affected |= self._depending(affected)
         if everything:
             affected |= set(self._releases)
-        snapshot = Snapshot(
+        return Publication(snapshot=self._snapshot(revision, trust, rejected), affected=frozenset(affected))
+
+    def _snapshot(self, revision: Revision, mounted: TrustFile, rejected: tuple[str, ...]) -> Snapshot:
+        """What is known now, as a value; what is changed in place here is copied into it."""
+        assert self._trust is not None  # noqa: S101  # all was judged before
+        return Snapshot(
             repository=self._repository,
             revision=revision,
-            mounted=trust,
+            mounted=mounted,
             trust=self._trust,
             followed=self._followed,
             releases=self._releases,
@@ -184,7 +179,22 @@ class Index:
             problems=tuple(problem for path in sorted(self._problems) for problem in self._problems[path]),
             rejected=rejected,
         )
-        return Publication(snapshot=snapshot, affected=frozenset(affected))
+
+    def _take_all(
+        self, changed: Mapping[str, BlobId | None], accepted: Mapping[str, AcceptedDocument]
+    ) -> tuple[set[ReleaseKey], bool]:
+        """Read the documents that changed; the releases that it is about, and whether any of it may govern."""
+        governing = any(config_removal_path(path) in changed for path in accepted)
+        affected: set[ReleaseKey] = set()
+        for path in sorted(self._touched(changed)):
+            before, after = self._known.get(path), self._take(path)
+            governing |= _governs(before) or _governs(after) or path in accepted
+            if after and (_governs(after) or path in accepted):
+                self._governing.add(path)
+            else:
+                self._governing.discard(path)
+            affected |= self._place(before, after)
+        return affected, governing
 
     def _touched(self, changed: Mapping[str, BlobId | None]) -> set[str]:
         """Document paths whose text or signature changed."""

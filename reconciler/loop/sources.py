@@ -8,7 +8,7 @@ until somebody who may signed that it goes on from there (`rewritten`). The poll
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapsho
 from reconciler.loop.statements import TRUST
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
-from reconciler.model.plan import Condition, condition
+from reconciler.model.plan import Condition, Told, conditions_of
 from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry
 from reconciler.model.state import AcceptedDocument, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
@@ -263,7 +263,7 @@ class Source:
         governed = snapshot.governed.get(THE_TRUST_FILE)
         if governed:
             self._trust.follow(governed.loaded.as_(TrustFile))
-        synced = _Told(type=_SYNCED, status=True, reason=_SYNCED, message=snapshot.not_read)
+        synced = Told(type=_SYNCED, status=True, reason=_SYNCED, message=snapshot.not_read)
         fields = {
             "revision": snapshot.revision,
             "accepted": accepted,
@@ -335,7 +335,7 @@ class Source:
             message = before.message
         if not synced and not same:
             self._log.error("trunk refused", repository=self.repository, reason=reason, sentence=message)
-        told = _Told(type=_SYNCED, status=synced, reason=reason, message=message)
+        told = Told(type=_SYNCED, status=synced, reason=reason, message=message)
         rows = (told, self._trust_told(self.snapshot))
         if self._conditions(status, *rows) == status.conditions:
             return
@@ -345,32 +345,15 @@ class Source:
             lambda now: now.model_copy(update={"conditions": self._conditions(now, *rows)}),
         )
 
-    def _trust_told(self, snapshot: Snapshot | None) -> "_Told":
+    def _trust_told(self, snapshot: Snapshot | None) -> Told:
         """What is to be said of the trust file."""
         governed = snapshot.governed.get(THE_TRUST_FILE) if snapshot else None
         note = governed.note if governed else snapshot.refused.get(THE_TRUST_FILE, "") if snapshot else ""
         status, reason, message = self._trust.told(note)
-        return _Told(type=_TRUST_FILE, status=status, reason=reason, message=message)
+        return Told(type=_TRUST_FILE, status=status, reason=reason, message=message)
 
-    def _conditions(self, before: RepositoryStatus, *told: "_Told") -> tuple[Condition, ...]:
+    def _conditions(self, before: RepositoryStatus, *told: Told) -> tuple[Condition, ...]:
         """The conditions with ours as they are told now, in one order; those of others stay."""
         ours = {row.type for row in told}
         others = tuple(row for row in before.conditions if row.type not in ours)
-        now = self._now()
-        rows = (
-            condition(
-                before.conditions, type_=row.type, status=row.status, reason=row.reason, message=row.message, now=now
-            )
-            for row in told
-        )
-        return (*rows, *others)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What one of the repository's conditions is to say."""
-
-    type: str
-    status: bool
-    reason: str
-    message: str
+        return (*conditions_of(before.conditions, told, self._now()), *others)

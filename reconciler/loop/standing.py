@@ -77,7 +77,7 @@ def stand(
     file = snapshot.releases.get(key)
     environment = _environment(key, snapshot)
     if file is None:
-        return _nothing(None, environment, first_seen, _gone(key))
+        return _nothing(None, environment, first_seen, _closed("Removal", "RemovalNotSigned", gone(key)))
     if key in snapshot.doubles:
         return _nothing(file, environment, first_seen, _closed("Document", "DuplicateRelease", snapshot.doubles[key]))
     document = file.document
@@ -296,12 +296,9 @@ def _nothing(file: ReleaseFile | None, environment: Environment | None, first_se
     )  # fmt: skip
 
 
-def _gone(key: ReleaseKey) -> Gate:
-    return _closed(
-        "Removal",
-        "RemovalNotSigned",
-        f"the file of {key} is gone from the trunk; it keeps being served until a removal is signed",
-    )
+def gone(key: ReleaseKey) -> str:
+    """What is said of a release whose file is gone."""
+    return f"the file of {key} is gone from the trunk; it keeps being served until a removal is signed"
 
 
 def _closed(kind: str, reason: str, message: str) -> Gate:

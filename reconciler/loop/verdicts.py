@@ -53,7 +53,7 @@ class Verdicts:
         return tuple(known[digest] for digest in digests)
 
     def _known(self, digest: str) -> PolicyVerdict | None:
-        row = self._kept.peek(digest)
+        row = self._kept.known(digest)
         if row is None or (row[0].result is PolicyResult.ERROR and self._now() - row[1] >= _ERRORS_KEPT):
             return None
         return row[0]

@@ -128,8 +128,9 @@ class World:
         self._written[state.key] = self.now()
 
     def forget_release(self, key: ReleaseKey) -> None:
-        """Delete the state of a release that never ran and that nobody asks for any more."""
+        """Delete the state of a release that ended, and what we remember of it."""
         self.home.forget_release(key)
+        self._written.pop(key, None)
 
     def wrote(self, key: ReleaseKey, seconds: float) -> bool:
         """True when this release's state was written within the last `seconds`."""

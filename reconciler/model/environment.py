@@ -47,7 +47,10 @@ class ApprovalRule(Wire):
 
 
 class Approvals(Wire):
-    """Who has to say yes before a version is promoted here, or a release ends. All rules must hold."""
+    """Who has to say yes before a version is promoted here, a release ends, or objects go that wait for it.
+
+    All rules must hold.
+    """
 
     rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=20)]
     separate: bool = True

@@ -13,8 +13,8 @@ from reconciler.model.document import Document
 from reconciler.model.wire import DnsLabel, Field, Labels, Sha256, Time, Wire
 
 GlassGate = Literal["Signature", "Approval", "Policy", "Hold", "Window", "Freeze", "Schedule", "Limit", "Dependency"]
-"""Kinds of gates that a break-glass may open. Never Document, Reference, Config and Removal: what does not resolve,
-what nobody vouches for as governing, and what would end, are not a matter of haste."""
+"""Kinds of gates that a break-glass may open. Never Document, Reference, Config, Removal and Prune: what does not
+resolve, what nobody vouches for as governing, and what would end or be deleted, are not a matter of haste."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 

@@ -93,6 +93,10 @@ class ChangeSet:
         return tuple(result for result in self.results if result.outcome is Outcome.FAILED)
 
 
+PRUNE = "Prune"
+"""The kind of the gate that deletions wait for."""
+
+
 class Gate(Wire):
     """Something that must be open before progress. A closed gate stops progress and nothing else."""
 
@@ -104,6 +108,11 @@ class Gate(Wire):
     message: str
     """One sentence with file, line and who or what opens it."""
     opens_at: Time | None = None
+
+    @property
+    def holds(self) -> bool:
+        """True while it keeps progress back; one of deletions holds these and nothing else."""
+        return not self.open and self.kind != PRUNE
 
 
 BREAK_GLASS = "BreakGlass"
@@ -171,3 +180,21 @@ def condition(
         if old.type == type_ and old.status == word:
             return Condition(type=type_, status=word, reason=reason, message=message, since=old.since)
     return Condition(type=type_, status=word, reason=reason, message=message, since=now.replace(microsecond=0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one condition is to say now."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str = ""
+
+
+def conditions_of(before: tuple[Condition, ...], told: Iterable[Told], now: datetime) -> tuple[Condition, ...]:
+    """A condition for each, as `condition` makes it."""
+    return tuple(
+        condition(before, type_=row.type, status=row.status, reason=row.reason, message=row.message, now=now)
+        for row in told
+    )

@@ -34,9 +34,10 @@ class SignatureFact(Wire):
 
 
 class ApprovalFact(Wire):
-    """One person's yes or no to one closure, and when we first saw it."""
+    """One person's yes or no, and when we first saw it."""
 
     closure: Sha256
+    """What it is a vote on: a closure, or the digest of a removal's statement or of objects that are to be deleted."""
     person: str
     key: str
     use: Literal["approve", "reject"]
@@ -74,8 +75,9 @@ class Record(Wire):
     clusters: tuple[str, ...] = ()
     message: str = ""
     detail: dict[str, Any] = Field(default_factory=dict)
-    """What only some kinds have: Promoted, RolledBack and Retired `promotion` and `effective`, Accepted `path` and
-    `accepted`, TrunkRewritten and TrunkAccepted `branch`, `from` and `to`."""
+    """What only some kinds have: Promoted, RolledBack and Retired `promotion` and `effective`; Accepted `path` and
+    `accepted`, of a trust file `version` too; Removed the same of a document, of a release `removal` (`*`, `cluster`);
+    BreakGlass `opened`; Confirmed `objects`; TrunkRewritten and TrunkAccepted `branch`, `from` and `to`."""
 
 
 class OutboxEntry(Wire):

@@ -5,6 +5,7 @@ The release pass alone writes directives; the target pass carries them out and r
 
 import base64
 import zlib
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -48,7 +49,9 @@ class Phase(StrEnum):
 
 ASLEEP = (Phase.RETIRING, Phase.RETIRED)
 """What was accepted last is that nothing serves."""
-MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.RETIRING, Phase.REMOVING)
+ROLLING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
+"""One version follows another."""
+MOVING = (*ROLLING, Phase.RETIRING, Phase.REMOVING)
 """Something is on its way by itself."""
 
 
@@ -143,6 +146,10 @@ def unpack(packed: str) -> Effective:
     return Effective.from_data(orjson.loads(data))
 
 
+Unpack = Callable[[str], Effective]
+"""As `unpack`; whoever asks for one spec again and again remembers it."""
+
+
 def canonical(data: Any) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8. Digests are taken over this."""
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
@@ -220,7 +227,7 @@ class ReleaseStatus(Wire):
     history: tuple[Promotion, ...] = ()
     """The last 10 promoted versions, newest first."""
     approvals: tuple[ApprovalFact, ...] = ()
-    """Votes on this and earlier closures, newest last: what keeps the time at which each was first seen."""
+    """Votes on this and on earlier closures, removals and deletions, newest last: each keeps when it was first seen."""
     full: dict[str, int] = Field(default_factory=dict)
     """By cluster: the size stable had before the rollout touched it; what an abort gives back."""
     failed: FailedHook | None = None

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.plan import Condition, Gate
-from reconciler.model.state import ASLEEP, Phase, ReleaseState, ReleaseStatus, RepositoryState
+from reconciler.model.state import ASLEEP, ROLLING, Phase, ReleaseState, ReleaseStatus, RepositoryState
 from reconciler.model.wire import format_time
-
-_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK, Phase.RETIRING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +37,10 @@ def _why(state: ReleaseState, repository: RepositoryState | None) -> Why:
     synced = _condition(repository.status.conditions if repository else (), "Synced")
     if synced and synced.status == "False":
         return Why(live=False, sentence=f"{state.key}: nothing newer is read: {synced.message}; {runs}")
-    closed = tuple(gate for gate in status.gates if gate.kind != "Prune")
+    closed = tuple(gate for gate in status.gates if gate.holds)
     if closed:
         return _held(state, closed, runs)
-    if status.phase in _MOVING and status.message:
+    if status.phase in (*ROLLING, Phase.RETIRING) and status.message:
         return Why(live=False, sentence=f"{_subject(state)} is on its way: {status.message}")
     ready = _condition(status.conditions, "Ready")
     if ready is None or ready.status != "True":

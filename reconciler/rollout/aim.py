@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from reconciler.model.ids import Version
-from reconciler.model.state import ASLEEP, FailedHook, Phase, Role
+from reconciler.model.state import ASLEEP, ROLLING, FailedHook, Phase, Role
 from reconciler.rollout.hooks import given_up
 from reconciler.rollout.situation import Progress, Runnable, Situation
 from reconciler.rollout.strategies import AT_ONCE, Strategy, strategy_named
-
-_MOVING = (Phase.PREPARING, Phase.STEPPING, Phase.ROLLING_BACK)
 
 
 class Course(Enum):
@@ -160,7 +158,7 @@ def _waking(progress: Progress) -> bool:
 
 
 def _in_flight(progress: Progress) -> bool:
-    return progress.candidate is not None or progress.phase in _MOVING
+    return progress.candidate is not None or progress.phase in ROLLING
 
 
 def _kept(situation: Situation, *running: Runnable | None) -> tuple[Runnable, ...]:

@@ -7,7 +7,7 @@ from documents_samples import CLUSTER, ENVIRONMENT, RELEASE, TRUST
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.documents.index import Identity, Index, drop, identity_of, index_of, misplaced, problems_at, put, twins
+from reconciler.documents.index import Identity, identity_of, index_of, misplaced, problems_at, twins
 from reconciler.documents.schema import parse
 
 PROD = "releases/prod/fraud-detector.yaml"
@@ -79,7 +79,6 @@ def test_governing_documents_may_lie_anywhere():
 def test_two_files_with_one_identity_hold_both():
     index = index_of([release(PROD), release("other/fraud.yaml"), parse("c.yaml", CLUSTER.encode())])
     identity = identity_of(release(PROD))
-    assert index.the(identity) is None
     assert lines(twins(index, identity)) == [
         (
             "other/fraud.yaml:4:9: metadata.name: ModelRelease prod/fraud-detector stands in "
@@ -100,19 +99,6 @@ def test_the_same_name_in_two_environments_or_of_two_kinds_is_no_twin():
         [release(PROD), release("releases/staging/x.yaml", "staging"), parse("e.yaml", ENVIRONMENT.encode())]
     )
     assert not any(problems_at(index, path) for path in index.documents)
-    assert index.the(Identity(kind="ModelRelease", environment="staging", name="fraud-detector")) is not None
-
-
-def test_when_one_of_two_goes_the_other_is_free_again():
-    index = index_of([release("a.yaml"), release("b.yaml")])
-    assert problems_at(index, "a.yaml")
-    assert problems_at(drop(index, "b.yaml"), "a.yaml") == ()
-    assert problems_at(put(index, release("b.yaml", name="other")), "a.yaml") == ()
-
-
-def test_a_name_that_nobody_has_is_nobody():
-    assert Index().the(Identity(kind="Cluster", environment="", name="x")) is None
-    assert drop(Index(), "x.yaml") == Index()
 
 
 FILES = [
@@ -121,13 +107,9 @@ FILES = [
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.sampled_from(FILES) | st.sampled_from("abc"), max_size=12))
-def test_however_one_gets_there_the_index_is_the_one_of_its_documents(steps):
-    index = Index()
-    for step in steps:
-        index = drop(index, step) if isinstance(step, str) else put(index, step)
-    assert index == index_of(index.documents.values())
-    assert index == index_of(reversed(list(index.documents.values())))
+@given(st.lists(st.sampled_from(FILES), max_size=6, unique_by=lambda loaded: loaded.path))
+def test_the_order_of_the_documents_does_not_matter(documents):
+    assert index_of(documents) == index_of(reversed(documents))
 
 
 def test_trust_files_of_different_versions_may_lie_side_by_side_and_of_one_version_not():

@@ -10,9 +10,9 @@ from policy_samples import DIGEST, NOW, effective, environment, facts
 from reconciler.judge.upstream import Upstream
 from reconciler.judge.variables import VARIABLES, scores, variables
 from reconciler.model.cluster import Cluster
+from reconciler.model.evidence import Evaluation, Slice
 from reconciler.model.facts import CommitFact
 from reconciler.model.record import SignatureFact
-from reconciler.model.release import Evaluation, Slice
 
 CLUSTER = Cluster.from_data({
     "apiVersion": "reconciler.dev/v1alpha1",

@@ -9,6 +9,8 @@ from loop_passes import Release
 from reconciler.digest import sha256_of
 from reconciler.loop import progress
 from reconciler.loop.progress import Manner, caught_up, directives, kept, remembered, restored, situation, specs, wanted
+from reconciler.model.document import Selector
+from reconciler.model.environment import EnvironmentSpec, PruneBudget
 from reconciler.model.state import Directive, Phase, ReleaseStatus, Role, VersionDirective, canonical, unpack
 from reconciler.rollout.situation import Advance
 
@@ -52,8 +54,11 @@ def answer(**versions):
     )
 
 
-def manner(self_heal=True, **more):
-    return Manner(**{"self_heal": self_heal, "budget": None, "confirm": False, "confirmed": {}, **more})
+def manner(self_heal=True):
+    rules = EnvironmentSpec(
+        namespaces=("fraud",), clusters=Selector(match_labels={"tier": "prod"}), self_heal=self_heal
+    )
+    return Manner(environment=rules, confirmed={})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,16 @@ def test_sequence(before, heal, sequence):
     assert after["eu-1"].versions == (entry(),)
     assert after["eu-1"].self_heal is heal
     assert after["eu-1"].revision == ("1" * 40 if before and before.sequence == sequence else "2" * 40)
+
+
+def test_how_a_target_works_stays_while_no_environment_says():
+    careful = told(4, heal=False).model_copy(update={"budget": PruneBudget(count=1), "confirm": True})
+    status = ReleaseStatus(directives={"eu-1": careful})
+    nothing = Manner(environment=None, confirmed={})
+    advance = answer(**{"eu-1": (entry(),), "us-1": (entry(),)})
+    after = directives(status, advance, revision="2" * 40, closure=A, manner=nothing)
+    assert after["eu-1"] == careful
+    assert after["us-1"].self_heal
 
 
 def on_cluster(directive, spec="packed"):

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -73,6 +74,19 @@ class Stream:
             self._response.close()
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """One request under way: since when (monotonic seconds), and the answer's status (0: none came)."""
+
+    began: float
+    status: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """True in HTTP's success range."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+
 class Connection:
     """Thread-safe. `name` is the cluster's name in sentences."""
 
@@ -116,27 +130,13 @@ class Connection:
         """
         with self._slot(timeout):
             headers = self._headers() | ({"Content-Type": content_type} if body is not None else {})
-            self.circuit.enter()
-            began = time.monotonic()
-            code, data = 0, b""
-            try:
-                response = self._pool.request(
-                    method, self._url(path, None), body=body, headers=headers, preload_content=False, retries=False,
-                    redirect=False, timeout=_timeout(timeout),
-                )  # fmt: skip
-                data = self._beginning(response, most, began + timeout)
-                code = response.status
-            except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-                pass
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise self._unreachable(error) from None
-            finally:
-                if code:
-                    self.circuit.answered()
-                else:
-                    self.circuit.abandoned()
-                self._on_request(method.lower(), "pods/proxy", code, time.monotonic() - began)
-            return code, self._masked(data, headers)
+            data = b""
+            silence = contextlib.suppress(urllib3.exceptions.ReadTimeoutError, TimeoutError)
+            with self._exchange(method.lower(), "pods/proxy") as exchange, silence:
+                response = self._sent(method, self._url(path, None), headers, body, _timeout(timeout))
+                data = self._beginning(response, most, exchange.began + timeout)
+                exchange.status = response.status
+            return exchange.status, self._masked(data, headers)
 
     @contextlib.contextmanager
     def _slot(self, timeout: float) -> Iterator[None]:
@@ -160,28 +160,14 @@ class Connection:
     ) -> tuple[int, bytes]:  # fmt: skip
         headers = self._headers() | ({"Content-Type": content_type} if body is not None else {})
         asked = Asked.of(path)
-        self.circuit.enter()
-        began = time.monotonic()
-        code = 0
-        try:
-            response = self._pool.request(
-                method, self._url(path, query), body=body, headers=headers, preload_content=False, retries=False,
-                redirect=False, timeout=_timeout(timeout),
-            )  # fmt: skip
-            data = self._body(response, began + timeout)
-            code = response.status
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from None
-        finally:
-            if code:
-                self.circuit.answered()
-            else:
-                self.circuit.abandoned()
-            self._on_request(method.lower(), asked.resource, code, time.monotonic() - began)
-        if not 200 <= code < 300:  # noqa: PLR2004  # HTTP's success range
+        with self._exchange(method.lower(), asked.resource) as exchange:
+            response = self._sent(method, self._url(path, query), headers, body, _timeout(timeout))
+            data = self._body(response, exchange.began + timeout)
+            exchange.status = response.status
+        if not exchange.ok:
             retry_after = response.headers.get("Retry-After")
-            raise failure(self.name, method, asked, code, self._masked(data, headers), retry_after)
-        return code, data
+            raise failure(self.name, method, asked, exchange.status, self._masked(data, headers), retry_after)
+        return exchange.status, data
 
     def stream(self, path: str, *, query: Mapping[str, str], idle: float) -> Stream:
         """Open a watch; `idle` is how many seconds may pass without a byte. Raises like `request`.
@@ -190,29 +176,40 @@ class Connection:
         """
         headers = self._headers()
         asked = Asked.of(path)
+        patience = urllib3.Timeout(connect=_CONNECT_SECONDS, read=idle)
+        with self._exchange("watch", asked.resource) as exchange:
+            response = self._sent("GET", self._url(path, query), headers, None, patience)
+            exchange.status = response.status
+            data = b"" if exchange.ok else self._body(response, exchange.began + idle)
+        if not exchange.ok:
+            retry_after = response.headers.get("Retry-After")
+            raise failure(self.name, "WATCH", asked, exchange.status, self._masked(data, headers), retry_after)
+        return Stream(response)
+
+    @contextlib.contextmanager
+    def _exchange(self, verb: str, resource: str) -> Iterator["_Exchange"]:
+        """One request and its answer: however it ends, the circuit and whoever counts are told; raises Retry."""
         self.circuit.enter()
-        began = time.monotonic()
-        code = 0
+        exchange = _Exchange(began=time.monotonic())
         try:
-            response = self._pool.request(
-                "GET", self._url(path, query), headers=headers, preload_content=False, retries=False, redirect=False,
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=idle),
-            )  # fmt: skip
-            code = response.status
-            opened = 200 <= code < 300  # noqa: PLR2004  # HTTP's success range
-            data = b"" if opened else self._body(response, began + idle)
+            yield exchange
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
         finally:
-            if code:
+            if exchange.status:
                 self.circuit.answered()
             else:
                 self.circuit.abandoned()
-            self._on_request("watch", asked.resource, code, time.monotonic() - began)
-        if not opened:
-            retry_after = response.headers.get("Retry-After")
-            raise failure(self.name, "WATCH", asked, code, self._masked(data, headers), retry_after)
-        return Stream(response)
+            self._on_request(verb, resource, exchange.status, time.monotonic() - exchange.began)
+
+    def _sent(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: urllib3.Timeout
+    ) -> urllib3.BaseHTTPResponse:
+        """The beginning of the answer to what is sent once; nothing is followed and nothing is repeated."""
+        return self._pool.request(
+            method, url, body=body, headers=headers, preload_content=False, retries=False, redirect=False,
+            timeout=timeout,
+        )  # fmt: skip
 
     def lost(self, error: Exception) -> Retry:
         """A watch that broke, as our error; it says nothing about whether the server can be reached."""
