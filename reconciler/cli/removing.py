@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.approving import CONFIG_TRUST, Desk, Key, Subject, TrustFileOption
-from reconciler.cli.signing import Repository, chosen_key, read_document, replace_file, repository_name, signer_of
+from reconciler.cli.signing import (
+    BLOCK,
+    Repository,
+    chosen_key,
+    existing,
+    made_over,
+    read_document,
+    replace_file,
+    repository_name,
+    signer_of,
+)
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
 from reconciler.model.ids import ReleaseKey
 
@@ -27,7 +37,9 @@ if TYPE_CHECKING:
     from reconciler.model.verification import Verification
     from reconciler.trust.statement import Statement
 
-_REVISIONS = 50  # commits that are looked back for the text of a release that is gone
+    Judged = Callable[[TrustFile, bytes], Verification]
+
+REVISIONS = 50  # commits that are looked back for the text of what is gone
 
 
 def remove(
@@ -52,14 +64,9 @@ def remove(
 
     Example: reconciler remove prod/fraud-detector
     """
-    from reconciler.cli.tree import watched
     from reconciler.edges.git.checkout import Checkout
 
-    checkout = Checkout.find(Path())
-    desk = _Signing(
-        checkout=checkout, root=watched(checkout), repository=repository_name(checkout, repository),
-        key=chosen_key(checkout, key), trust=trust or checkout.config(CONFIG_TRUST),
-    )  # fmt: skip
+    desk = Signing.open(Checkout.find(Path()), key=key, trust=trust, repository=repository)
     if is_document_name(name):
         if env or cluster:
             raise Misused(f"{name} is a path, which has no --env and no --cluster")
@@ -78,7 +85,7 @@ def is_document_name(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Signing:
+class Signing:
     """The clone and its watched folder, the key to sign with, and the trust file where one is known (else empty)."""
 
     checkout: "Checkout"
@@ -87,7 +94,26 @@ class _Signing:
     key: str
     trust: str
 
-    def sign(self, path: str, statement: "Statement", judged: "Callable[[TrustFile, bytes], Verification]") -> str:
+    @classmethod
+    def open(cls, checkout: "Checkout", *, key: str, trust: str, repository: str) -> "Signing":
+        """The options, or else the clone's settings; raises Misused where a name or a key is missing."""
+        from reconciler.cli.tree import watched
+
+        return cls(
+            checkout=checkout, root=watched(checkout), repository=repository_name(checkout, repository),
+            key=chosen_key(checkout, key), trust=trust or checkout.config(CONFIG_TRUST),
+        )  # fmt: skip
+
+    def stands(self, path: str, statement: "Statement", judged: "Judged") -> bool:
+        """Whether the signature is there already and counts; without a trust file, whether it is over this text."""
+        from reconciler.cli.trust import trusted
+
+        block = existing(self.root / path)
+        if block and self.trust:
+            return judged(trusted(Path(self.trust).expanduser()), block).verified
+        return any(made_over(one, statement) for one in BLOCK.findall(block))
+
+    def sign(self, path: str, statement: "Statement", judged: "Judged") -> str:
         """Write the signature file; the fingerprint of the key. Raises Refused where it would not count."""
         from reconciler.cli.trust import trusted
         from reconciler.edges.keys import sign as sign_text
@@ -123,7 +149,7 @@ class _Signing:
         return data
 
 
-def _remove_release(desk: _Signing, name: str, env: str, cluster: str) -> str:
+def _remove_release(desk: Signing, name: str, env: str, cluster: str) -> str:
     from reconciler.digest import sha256_of
     from reconciler.loop.apart import WHOLE, removal_path
     from reconciler.loop.removing import removal_statement
@@ -148,7 +174,7 @@ def _remove_release(desk: _Signing, name: str, env: str, cluster: str) -> str:
     )
 
 
-def _found(desk: _Signing, name: str, env: str) -> tuple[str, str, bytes]:
+def _found(desk: Signing, name: str, env: str) -> tuple[str, str, bytes]:
     """Environment, path and text of the release that is meant; raises NotFound, or Misused where several are.
 
     One whose file was deleted before is ended by the last text that it had.
@@ -177,39 +203,60 @@ def _found(desk: _Signing, name: str, env: str) -> tuple[str, str, bytes]:
         )
     last = next(_texts(desk.checkout, desk.root, env, name), None)
     if last is None:
-        raise NotFound(
-            f"there is no release {env}/{name} in {desk.root}, and was none in the last {_REVISIONS} commits"
-        )
+        raise NotFound(f"there is no release {env}/{name} in {desk.root}, and was none in the last {REVISIONS} commits")
     return (env, *last)
 
 
-def _declared(desk: _Signing, cluster: str) -> None:
+def _declared(desk: Signing, cluster: str) -> None:
     """Raise NotFound for a cluster that no document declares."""
     names = sorted(loaded.name for _, loaded in _releases(desk.checkout, desk.root) if loaded.kind == "Cluster")
     if cluster not in names:
         raise NotFound(f"there is no cluster {cluster}", hint=f"there is {', '.join(names)}" if names else "")
 
 
-def _remove_document(desk: _Signing, path: str) -> str:
-    from reconciler.digest import sha256_of
-    from reconciler.documents.schema import parse
-    from reconciler.loop.apart import config_removal_path
+def _remove_document(desk: Signing, path: str) -> str:
     from reconciler.loop.statements import GOVERNING
-    from reconciler.model.hold import Hold
     from reconciler.model.release import ModelRelease
-    from reconciler.trust.statement import ConfigRemovalStatement
-    from reconciler.trust.verify import verify, verify_role
 
-    written, now = config_removal_path(path), datetime.now(UTC)
-    if not (desk.root / path).exists() and (desk.root / written).exists():
-        raise NotFound(f"{path} was removed already: its removal is {written}", hint="commit it, if it is not yet")
-    loaded = parse(path, read_document(desk.root, path))
+    loaded, data = _document(desk, path)
     if isinstance(loaded.document, ModelRelease):
         name = f"{loaded.document.environment}/{loaded.name}"
         raise Refused(f"{path} is a ModelRelease, which ends by its name", hint=f"run: reconciler remove {name}")
     if loaded.kind not in GOVERNING:
         raise Refused(f"{path} is a {loaded.kind}; only {', '.join(GOVERNING)} end by their path")
-    digest = sha256_of(desk.committed(path)).removeprefix("sha256:")
+    if (desk.root / path).exists():
+        desk.committed(path)
+    fingerprint, taken = end_document(desk, path, loaded, data)
+    return f"signed the end of {loaded.kind} {path} with {fingerprint}: commit {', '.join(taken)}"
+
+
+def _document(desk: Signing, path: str) -> "tuple[Loaded, bytes]":
+    """The governing document that is meant; one whose file was deleted before is ended by the last text that it had."""
+    from reconciler.documents.schema import parse
+
+    if (desk.root / path).exists():
+        data = read_document(desk.root, path)
+        return parse(path, data), data
+    last = last_committed(desk.checkout, path)
+    if last is None:
+        raise NotFound(f"there is no {path} in {desk.root}, and was none in the last {REVISIONS} commits")
+    return last
+
+
+def end_document(desk: Signing, path: str, loaded: "Loaded", data: bytes) -> tuple[str, list[str]]:
+    """Sign the end of a governing document as it was committed, and take it away.
+
+    Returns the key's fingerprint and what to commit. Raises Refused, with nothing taken away, when the signature would
+    not count, and NotFound when one that does is there already and the document is gone.
+    """
+    from reconciler.digest import sha256_of
+    from reconciler.loop.apart import config_removal_path
+    from reconciler.model.hold import Hold
+    from reconciler.trust.statement import ConfigRemovalStatement
+    from reconciler.trust.verify import verify, verify_role
+
+    written, now = config_removal_path(path), datetime.now(UTC)
+    digest = sha256_of(data).removeprefix("sha256:")
     statement = ConfigRemovalStatement(repository=desk.repository, path=path, sha256=digest)
 
     def judged(trust: "TrustFile", block: bytes) -> "Verification":
@@ -217,9 +264,10 @@ def _remove_document(desk: _Signing, path: str) -> str:
             return verify_role(statement, block, trust, role=loaded.document.spec.released_by, at=now)
         return verify(statement, block, trust, verb="configure", path=path, first_seen=now, now=now)
 
+    if not (desk.root / path).exists() and desk.stands(written, statement, judged):
+        raise NotFound(f"{path} was removed already: its removal is {written}", hint="commit it, if it is not yet")
     fingerprint = desk.sign(written, statement, judged)
-    taken = ", ".join([written, *_take_away(desk.root, path)])
-    return f"signed the end of {loaded.kind} {path} with {fingerprint}: commit {taken}"
+    return fingerprint, [written, *_take_away(desk.root, path)]
 
 
 def _take_away(root: Path, path: str) -> list[str]:
@@ -289,26 +337,43 @@ def removal_subject(desk: Desk, path: str) -> Subject:
                 environment=governed.loaded.as_(Environment), authors=found.people,
                 rules=governed.loaded.as_(Environment).spec.approvals,
             )  # fmt: skip
-    raise Refused(f"{path} is no removal of a text of {env}/{name} in the last {_REVISIONS} commits")
+    raise Refused(f"{path} is no removal of a text of {env}/{name} in the last {REVISIONS} commits")
 
 
 def _texts(checkout: "Checkout", root: Path, env: str, name: str) -> Iterator[tuple[str, bytes]]:
     """Path and text of the release, the newest first: in the work tree, then commit by commit."""
-    from reconciler.cli.tree import watched_path
-    from reconciler.edges.git.checkout import history
-
     for path, loaded in _releases(checkout, root):
         if _is(loaded, env, name):
             yield path, read_document(root, path)
     seen: set[bytes] = set()
+    for contents in _revisions(checkout, (".yaml", ".yml"), REVISIONS):
+        for path, loaded in _parsed(contents):
+            if _is(loaded, env, name) and contents[path] not in seen:
+                seen.add(contents[path])
+                yield path, contents[path]
+
+
+def last_committed(checkout: "Checkout", path: str, revisions: int = REVISIONS) -> "tuple[Loaded, bytes] | None":
+    """The document that was committed last at `path` and can be read, and its text; None for none."""
+    for contents in _revisions(checkout, (path,), revisions):
+        for at, loaded in _parsed(contents):
+            if at == path:
+                return loaded, contents[path]
+    return None
+
+
+def _revisions(checkout: "Checkout", suffixes: tuple[str, ...], most: int) -> Iterator[dict[str, bytes]]:
+    """The files whose names end so, by path, of the last commits, the newest first."""
+    from reconciler.cli.tree import watched_path
+    from reconciler.edges.git.checkout import history
+
     with history(checkout.top) as opened:
-        for back in range(_REVISIONS):
+        for back in range(most):
             try:
                 revision = opened.resolve(f"HEAD~{back}")
-                contents, _ = opened.read(revision, watched_path(checkout), suffixes=(".yaml", ".yml"))
             except NotFound:
                 return
-            for path, loaded in _parsed(contents):
-                if _is(loaded, env, name) and contents[path] not in seen:
-                    seen.add(contents[path])
-                    yield path, contents[path]
+            try:
+                yield opened.read(revision, watched_path(checkout), suffixes=suffixes)[0]
+            except NotFound:
+                continue  # the watched folder was empty there

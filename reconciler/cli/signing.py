@@ -74,7 +74,7 @@ def sign_file(root: Path, path: str, *, repository: str, key: str) -> Signed:
     fingerprint, blob = signer_of(block)
     beside = root / f"{path}{SIGNATURE_SUFFIX}"
     before = BLOCK.findall(existing(beside))
-    holding = {key_in(old): old.rstrip(b"\r\n") + b"\n" for old in before if _holds(old, said)}
+    holding = {key_in(old): old.rstrip(b"\r\n") + b"\n" for old in before if made_over(old, said)}
     others = [old for owner, old in holding.items() if owner != blob]
     if len(others) >= MAX_BLOCKS:
         raise Refused(f"{beside} holds {len(others)} signatures already, which is the most")
@@ -161,7 +161,7 @@ def key_in(block: bytes) -> bytes:
     return found.key.blob if isinstance(found, Signature) else b""
 
 
-def _holds(block: bytes, said: "Statement") -> bool:
+def made_over(block: bytes, said: "Statement") -> bool:
     """Whether the one block is a signature over this statement."""
     from reconciler.trust.sshsig import Check, Signature, check, read_signatures
 

@@ -106,6 +106,45 @@ def test_a_hold_is_ended_by_the_role_that_it_names(clone, world):
     assert clone("remove", "holds/stop.yaml", who="cy").code == 0
 
 
+STOP = """\
+apiVersion: reconciler.dev/v1alpha1
+kind: Hold
+metadata: {name: stop}
+spec: {selector: {environments: [prod]}, reason: x, releasedBy: risk}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "who", "other"), [("holds/stop.yaml", "cy", "ada"), ("clusters/eu-1.yaml", "ada", "cy")]
+)
+def test_a_document_whose_file_was_deleted_before_is_ended_by_its_last_text(clone, world, path, who, other):
+    world.write("holds/stop.yaml", STOP)
+    world.checkout.commit("stop", ADA)
+    (world.root / path).unlink()
+    world.checkout.commit("delete it", ADA)
+    world.write("README.md", "hello")
+    world.checkout.commit("something else", ADA)
+    refused = clone("remove", path, who=other)
+    assert (refused.code, refused.err.startswith("nothing was removed: ")) == (1, True)
+    said = clone("remove", path, who=who)
+    assert (said.code, said.err) == (0, "")
+    assert f"commit removals/{path}.sig" in said.out
+    again = clone("remove", path, who=who)
+    assert (again.code, f"was removed already: its removal is removals/{path}.sig" in again.err) == (1, True)
+
+
+def test_a_removal_that_does_not_count_is_no_end_of_a_document_that_is_gone(clone, world):
+    world.write("holds/stop.yaml", STOP)
+    world.checkout.commit("stop", ADA)
+    trust = world.checkout.config("reconciler.trust")
+    world.checkout.set_config("reconciler.trust", "")
+    assert clone("remove", "holds/stop.yaml", who="ada").code == 0
+    again = clone("remove", "holds/stop.yaml", who="cy")
+    assert "was removed already" in again.err, "without a trust file it only sees that the text is signed"
+    world.checkout.set_config("reconciler.trust", trust)
+    assert clone("remove", "holds/stop.yaml", who="cy").code == 0
+
+
 def test_without_a_trust_file_it_says_that_nobody_looked_at_the_key(clone, world):
     world.checkout.set_config("reconciler.trust", "")
     said = clone("remove", "prod/fraud", who="ada")
@@ -161,7 +200,7 @@ def test_a_governing_document_ends_by_its_path(clone, world):
         (("chat", "--env", "prod"), 1, "there is no release prod/chat"),
         ((FILE,), 1, "run: reconciler remove prod/fraud"),
         (("clusters/eu-1.yaml", "--env", "prod"), 2, "is a path, which has no --env"),
-        (("clusters/none.yaml",), 1, "clusters/none.yaml cannot be read"),
+        (("clusters/none.yaml",), 1, "there is no clusters/none.yaml in"),
     ],
 )
 def test_what_cannot_end_is_told_and_nothing_is_taken_away(clone, world, arguments, code, words):
