@@ -1,7 +1,8 @@
 """`suspend` and `resume`: a Hold for one release, written into and taken out of the clone; what decides is the merge.
 
 Not a switch: nothing is held before the file is on the trunk, and a Hold that was there stays in force after its file
-is gone, until it ends or its removal is signed.
+is gone, until it ends or its removal is signed. So `resume` deletes a Hold that was never committed, and signs the end
+of one that was.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.approving import CONFIG_TRUST, Key, TrustFileOption
+from reconciler.cli.signing import Repository
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
 
 if TYPE_CHECKING:
     from reconciler.documents.schema import Loaded
+    from reconciler.edges.git.checkout import Checkout
+    from reconciler.model.hold import Hold
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="NAME, in every environment, or ENVIRONMENT/NAME.")]
 Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="A folder of the clone; else this one.")]
@@ -33,8 +38,9 @@ spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """The Hold of one NAME: where the watched folder is, the file in it, and what the name means."""
+    """The Hold of one NAME: where clone and watched folder are, the file in it, and what the name means."""
 
+    checkout: "Checkout | None"
     root: Path
     path: str
     environment: str
@@ -80,6 +86,7 @@ def suspend(
     before = place.loaded()
     if before and not ended(before.as_(Hold), now):
         raise Refused(f"{name} is suspended by {place.path} already", hint=f"commit it, or: reconciler resume {name}")
+    _somebody_has(released_by, place.checkout)
     ends = _until(until, now)
     text = _TEXT.format(
         hold=Path(place.path).stem,
@@ -93,39 +100,104 @@ def suspend(
     place.file.parent.mkdir(parents=True, exist_ok=True)
     place.file.write_text(text, encoding="utf-8")
     end = f"until {format_time(ends)}" if ends else f"until {released_by} signs its removal"
-    print(f"{place.path} holds {name} {end}, once it is merged:\n{_commit(place, f'Suspend {name}')}")
+    print(f"{place.path} holds {name} {end}, once it is merged:\n{_commit(f'Suspend {name}', place.path)}")
     return EXIT_DONE
 
 
-def resume(name: Name, root: Root = Path()) -> int:
-    """Take the Hold of a release out of the clone, and say what else it needs to be open.
+def resume(
+    name: Name, root: Root = Path(), key: Key = "", trust: TrustFileOption = "", repository: Repository = ""
+) -> int:
+    """Take the Hold of a release out of the clone; the end of one that was committed is signed, too.
+
+    Somebody with the role that the Hold names as `releasedBy` runs it. One that was never committed, or has ended, is
+    only deleted.
 
     Example: reconciler resume prod/fraud-detector
     """
-    from reconciler.judge.exceptions import ended
-    from reconciler.model.hold import Hold
-    from reconciler.model.wire import format_time
+    from reconciler.cli.removing import Signing, end_document, last_committed
 
     place = _place(name, root)
-    loaded = place.loaded()
-    if loaded is None:
-        raise NotFound(
-            f"{name} is not suspended: there is no {place.path}", hint=f"see what holds it: reconciler why {name}"
-        )
-    hold = loaded.as_(Hold)
-    place.file.unlink()
-    end = f"until {format_time(hold.spec.until)}" if hold.spec.until else "without an end"
-    stays = (
-        "it has ended already"
-        if ended(hold, datetime.now(UTC))
-        else f"where it was merged it stays in force {end}, unless {hold.spec.released_by} signs its removal"
-    )
-    print(f"{place.path} is removed; {stays}:\n{_commit(place, f'Resume {name}')}")
+    there = place.loaded()
+    last = _committed(place, there)
+    if place.checkout is None or last is None:
+        print(_deleted(place, name, there))
+        return EXIT_DONE
+    desk = Signing.open(place.checkout, key=key, trust=trust, repository=repository)
+    fingerprint, taken = end_document(desk, place.path, *last)
+    taken += [place.path] if place.path not in taken and last_committed(desk.checkout, place.path, 1) else []
+    commit = _commit(f"Resume {name}", *taken)
+    print(f"{place.path} is removed and its end is signed with {fingerprint}; it ends once that is merged:\n{commit}")
     return EXIT_DONE
 
 
-def _commit(place: _Place, message: str) -> str:
-    return f'  git add {place.path} && git commit -m "{message}" && git push'
+def _committed(place: _Place, there: "Loaded | None") -> "tuple[Loaded, bytes] | None":
+    """The Hold and its text as committed last, when it is in force where it was merged.
+
+    Where its file is gone already, the history says what it was.
+    """
+    from reconciler.cli.removing import REVISIONS, last_committed
+    from reconciler.judge.exceptions import ended
+    from reconciler.model.hold import Hold
+
+    found = last_committed(place.checkout, place.path, 1 if there else REVISIONS) if place.checkout else None
+    if found is None or not isinstance(found[0].document, Hold) or ended(found[0].document, datetime.now(UTC)):
+        return None
+    return found
+
+
+def _deleted(place: _Place, name: str, there: "Loaded | None") -> str:
+    """Delete a Hold that needs no signature to end; what to say. Raises NotFound when there is none."""
+    from reconciler.judge.exceptions import ended
+    from reconciler.model.hold import Hold
+
+    if there is None:
+        raise NotFound(
+            f"{name} is not suspended: there is no {place.path}", hint=f"see what holds it: reconciler why {name}"
+        )
+    place.file.unlink()
+    if place.checkout is None:
+        stays = _stays(there.as_(Hold))
+        return f"{place.path} is removed; where it was merged it stays in force {stays}"
+    if ended(there.as_(Hold), datetime.now(UTC)):
+        return f"{place.path} is removed; it has ended already:\n{_commit(f'Resume {name}', place.path)}"
+    return (
+        f"{place.path} is removed; it was never committed and holds nothing (if you added it: git reset {place.path})"
+    )
+
+
+def _stays(hold: "Hold") -> str:
+    """How long a Hold stays in force without its file."""
+    from reconciler.model.wire import format_time
+
+    until = f"until {format_time(hold.spec.until)}" if hold.spec.until else "without an end"
+    return f"{until}, unless {hold.spec.released_by} signs its removal"
+
+
+def _somebody_has(role: str, checkout: "Checkout | None") -> None:
+    """Raise Refused for a role that nobody in the clone's trust file has: nobody could end the Hold.
+
+    A trust file that is not known, or cannot be read, hinders nobody from stopping something.
+    """
+    from reconciler.cli.trust import trusted
+
+    file = checkout.config(CONFIG_TRUST) if checkout else ""
+    if not file:
+        return
+    try:
+        people = trusted(Path(file).expanduser()).spec.people
+    except Misused as error:
+        typer.echo(f"whether somebody has the role {role} was not looked at: {error.message}", err=True)
+        return
+    roles = sorted({one for person in people for one in person.roles})
+    if role not in roles:
+        raise Refused(
+            f"nobody in {file} has the role {role}, so nobody could end this Hold",
+            hint=f"give --released-by one of {', '.join(roles)}" if roles else "",
+        )
+
+
+def _commit(message: str, *paths: str) -> str:
+    return f'  git add {" ".join(paths)} && git commit -m "{message}" && git push'
 
 
 def _place(name: str, root: Path) -> _Place:
@@ -154,7 +226,7 @@ def _place(name: str, root: Path) -> _Place:
         names = ", ".join(f"{row[0]}/{row[1]}" for row in sorted(known)[:10])
         raise NotFound(f"there is no release '{name}' in {top}", hint=f"there is {names}" if names else "")
     stem = f"{environment}-{bare}" if environment else bare
-    return _Place(root=top, path=f"{_FOLDER}/{stem}.yaml", environment=environment, name=bare)
+    return _Place(checkout=checkout, root=top, path=f"{_FOLDER}/{stem}.yaml", environment=environment, name=bare)
 
 
 def _until(text: str, now: datetime) -> datetime | None:

@@ -1,11 +1,15 @@
 """`suspend` and `resume`: files in a clone, and what they say that is still to be done."""
 
 import pytest
+from cli_world import ADA
 
 from reconciler.documents.schema import parse
 from reconciler.model.hold import Hold
+from reconciler.trust.sshsig import read_signatures
 
 FILE = "holds/prod-fraud.yaml"
+REMOVAL = f"removals/{FILE}.sig"
+END = "2099-12-02T09:00:00Z"
 
 
 def hold(world, path=FILE):
@@ -39,20 +43,107 @@ def test_a_duration_counts_from_now(world, reconciler):
     assert hold(world).spec.until is not None
 
 
-def test_resume_takes_it_out_and_says_that_it_stays_in_force_where_it_was_merged(world, reconciler):
-    reconciler("suspend", "prod/fraud", "--until", "2099-12-02T09:00:00Z", at=world.root)
+def test_resume_deletes_a_hold_that_was_never_committed(world, reconciler):
+    reconciler("suspend", "prod/fraud", "--until", END, at=world.root)
     said = reconciler("resume", "prod/fraud", at=world.root)
     assert said.code == 0
     assert not (world.root / FILE).exists()
-    assert said.out.startswith(
-        f"{FILE} is removed; where it was merged it stays in force until 2099-12-02T09:00:00Z, "
-        "unless platform signs its removal:\n"
+    assert not (world.root / REMOVAL).exists()
+    assert (
+        said.out == f"{FILE} is removed; it was never committed and holds nothing (if you added it: git reset {FILE})\n"
     )
+
+
+@pytest.fixture
+def held(world, reconciler):
+    """prod/fraud is suspended and that is committed; ada has the role that may end it, cy has not."""
+    trust = world.trust(ada="platform", cy="risk")
+    world.checkout.set_config("reconciler.trust", str(trust))
+    assert reconciler("suspend", "prod/fraud", "--until", END, at=world.root).code == 0
+    world.checkout.commit("Suspend prod/fraud", ADA)
+    return world
+
+
+def signed(world):
+    (signature,) = read_signatures((world.root / REMOVAL).read_bytes())
+    return signature.namespace
+
+
+def test_resume_signs_the_end_of_a_hold_that_was_committed(held, reconciler):
+    said = reconciler("resume", "prod/fraud", "--key", held.key("ada"), at=held.root)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"{FILE} is removed and its end is signed with SHA256:")
+    assert said.out.endswith(
+        f'; it ends once that is merged:\n  git add {REMOVAL} {FILE} && git commit -m "Resume prod/fraud" && git push\n'
+    )
+    assert not (held.root / FILE).exists()
+    assert signed(held) == "reconciler-config-removal-v1@reconciler.dev"
+
+
+def test_a_hold_whose_file_was_deleted_before_is_resumed_by_its_last_text(held, reconciler):
+    (held.root / FILE).unlink()
+    held.checkout.commit("delete it", ADA)
+    said = reconciler("resume", "prod/fraud", "--key", held.key("ada"), at=held.root)
+    assert (said.code, said.err) == (0, "")
+    assert f"  git add {REMOVAL} && git commit" in said.out, "the file is in no index any more, and git would refuse it"
+    again = reconciler("resume", "prod/fraud", "--key", held.key("ada"), at=held.root)
+    assert (again.code, f"was removed already: its removal is {REMOVAL}" in again.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("who", "words"), [("cy", "who has not the role platform"), ("", "there is no key to sign with")]
+)
+def test_who_may_not_end_a_hold_takes_nothing_away(held, reconciler, who, words):
+    said = reconciler("resume", "prod/fraud", *(("--key", held.key(who)) if who else ()), at=held.root)
+    assert said.code != 0
+    assert words in said.err
+    assert (held.root / FILE).exists()
+    assert not (held.root / "removals").exists()
+
+
+def test_a_release_that_is_suspended_a_second_time_is_resumed_a_second_time(held, reconciler):
+    reconciler("resume", "prod/fraud", "--key", held.key("ada"), at=held.root)
+    held.checkout.commit("Resume prod/fraud", ADA)
+    first = (held.root / REMOVAL).read_bytes()
+    assert reconciler("suspend", "prod/fraud", "--reason", "again", at=held.root).code == 0
+    held.checkout.commit("Suspend prod/fraud", ADA)
+    (held.root / FILE).unlink()
+    assert reconciler("resume", "prod/fraud", "--key", held.key("ada"), at=held.root).code == 0
+    assert (held.root / REMOVAL).read_bytes() != first
+
+
+def test_outside_of_a_clone_resume_says_that_it_stays_in_force_where_it_was_merged(world, reconciler, tmp_path):
+    folder = tmp_path / "copy"
+    (folder / "releases").mkdir(parents=True)
+    (folder / "releases/fraud.yaml").write_text((world.root / "releases/prod/fraud.yaml").read_text())
+    reconciler("suspend", "prod/fraud", at=folder)
+    said = reconciler("resume", "prod/fraud", at=folder)
+    assert said.out == (
+        f"{FILE} is removed; where it was merged it stays in force without an end, unless platform signs its removal\n"
+    )
+
+
+def test_a_role_that_nobody_has_is_refused_and_those_that_there_are_are_listed(world, reconciler):
+    trust = world.trust(ada="platform", cy="risk")
+    world.checkout.set_config("reconciler.trust", str(trust))
+    said = reconciler("suspend", "prod/fraud", "--released-by", "riks", at=world.root)
+    assert said.code == 1
+    assert f"nobody in {trust} has the role riks, so nobody could end this Hold" in said.err
+    assert "give --released-by one of platform, risk" in said.err
+    assert not (world.root / "holds").exists()
+    assert reconciler("suspend", "prod/fraud", "--released-by", "risk", at=world.root).code == 0
+
+
+def test_a_trust_file_that_cannot_be_read_does_not_hinder_stopping(world, reconciler):
+    world.checkout.set_config("reconciler.trust", str(world.folder / "none.yaml"))
+    said = reconciler("suspend", "prod/fraud", at=world.root)
+    assert (said.code, "whether somebody has the role platform was not looked at" in said.err) == (0, True)
 
 
 def test_a_hold_that_has_ended_is_no_hindrance(world, reconciler):
     reconciler("suspend", "prod/fraud", "--until", "2099-12-02T09:00:00Z", at=world.root)
     world.write(FILE, (world.root / FILE).read_text().replace("2099", "2020"))
+    world.checkout.commit("it has ended", ADA)
     assert reconciler("suspend", "prod/fraud", "--until", "4h", at=world.root).code == 0
     world.write(FILE, (world.root / FILE).read_text().replace("\n  until: 2", "\n  until: 1"))
     assert "it has ended already" in reconciler("resume", "prod/fraud", at=world.root).out

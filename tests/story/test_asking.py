@@ -49,7 +49,7 @@ def merge(stage: Stage, old: str, new: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_suspended_release_is_held_and_says_why_until_its_hold_ends(stage: Stage) -> None:
+def test_a_suspended_release_is_held_and_says_why_until_it_is_resumed(stage: Stage) -> None:
     bo = stage.organisation.person("bo")
     stage.wait("it is there", lambda: stage.status("staging", "fraud-detector").stable is not None)
     first = ask(stage, "wait", FRAUD, "--healthy", "--timeout", "60")
@@ -59,7 +59,7 @@ def test_a_suspended_release_is_held_and_says_why_until_its_hold_ends(stage: Sta
     old = before.model_version
     assert ask(stage, "why", FRAUD).stdout.startswith(f"{FRAUD} {old} is live: {old} is Healthy on ")
 
-    held = ask(stage, "suspend", FRAUD, "--reason", "incident 4711", "--until", "15s")
+    held = ask(stage, "suspend", FRAUD, "--reason", "incident 4711", "--until", "10m")
     assert held.returncode == 0, held
     assert "holds/staging-fraud-detector.yaml holds staging/fraud-detector until" in held.stdout
     stage.organisation.commit("Suspend staging/fraud-detector", bo)
@@ -76,12 +76,8 @@ def test_a_suspended_release_is_held_and_says_why_until_its_hold_ends(stage: Sta
     assert (late.returncode, late.stdout.partition(" is not live: ")[0]) == (1, f"after 0 s {FRAUD}")
 
     resumed = ask(stage, "resume", FRAUD)
-    assert "stays in force until" in resumed.stdout
+    assert "its end is signed with" in resumed.stdout
     stage.organisation.commit("Resume staging/fraud-detector", bo)
-    stage.wait(
-        "the daemon saw the file go",
-        lambda: "stays in force" in stage.status("staging", "fraud-detector").gates[0].message,
-    )
     done = ask(stage, "wait", FRAUD, "--healthy", "--version", "9.0.0", "--timeout", "90")
     assert done.returncode == 0, done
 
