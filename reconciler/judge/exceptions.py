@@ -45,11 +45,12 @@ def ended(hold: Hold, now: datetime) -> bool:
 
 def _held(hold: Hold, source: InForce) -> Gate:
     until = f"until {format_time(hold.spec.until)}" if hold.spec.until else "until it is removed"
+    note = f"; {source.note}" if source.note else ""
     message = (
-        f"Hold {hold.name} holds it {until}: {hold.spec.reason} ({source.path}); "
-        f"to end it earlier {hold.spec.released_by} signs its removal"
+        f"Hold {hold.name} holds it {until}: {hold.spec.reason} ({source.path}){note}; "
+        f"to end it{' earlier' if hold.spec.until else ''}, somebody with the role {hold.spec.released_by} runs: "
+        f"reconciler remove {source.path}"
     )
-    message += f"; {source.note}" if source.note else ""
     return Gate(kind="Hold", open=False, reason="OnHold", message=message, opens_at=hold.spec.until)
 
 

@@ -15,7 +15,7 @@ from reconciler.loop.apart import WHOLE, SignatureFile
 from reconciler.loop.approving import Consent, consent, nobody_asked
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
-from reconciler.loop.standing import Standing, gone
+from reconciler.loop.standing import Standing, gone, how_to_end
 from reconciler.model.environment import Environment
 from reconciler.model.ids import ClusterName, ReleaseKey, Revision
 from reconciler.model.plan import Gate
@@ -107,7 +107,11 @@ def _judge(question: _Question, cluster: str, what: str, *, begun: bool) -> Remo
     found = _verified(question, cluster, file) if file else None
     if file is None or found is None or not found[1].verified or question.environment is None:
         why = f": {file.path}: {'; '.join(found[1].unsigned)}" if file and found else ""
-        gate = _going_on(key) if begun else _not_signed(f"{what}{why}")
+        gate = (
+            _going_on(key)
+            if begun
+            else _not_signed(f"{what}{why}; {how_to_end(key, '' if cluster == WHOLE else cluster)}")
+        )
         return Removal(cluster=cluster, gate=gate, consent=nobody_asked(question.status), signed=(), file=file)
     statement, verification = found
     asked = consent(

@@ -77,7 +77,9 @@ def stand(
     file = snapshot.releases.get(key)
     environment = _environment(key, snapshot)
     if file is None:
-        return _nothing(None, environment, first_seen, _closed("Removal", "RemovalNotSigned", gone(key)))
+        return _nothing(
+            None, environment, first_seen, _closed("Removal", "RemovalNotSigned", f"{gone(key)}; {how_to_end(key)}")
+        )
     if key in snapshot.doubles:
         return _nothing(file, environment, first_seen, _closed("Document", "DuplicateRelease", snapshot.doubles[key]))
     document = file.document
@@ -297,8 +299,14 @@ def _nothing(file: ReleaseFile | None, environment: Environment | None, first_se
 
 
 def gone(key: ReleaseKey) -> str:
-    """What is said of a release whose file is gone."""
+    """What a release without a file waits for."""
     return f"the file of {key} is gone from the trunk; it keeps being served until a removal is signed"
+
+
+def how_to_end(key: ReleaseKey, cluster: str = "") -> str:
+    """The command that signs the end of a release, or of one cluster of it, as the end of a sentence."""
+    there, option = (" there", f" --cluster {cluster}") if cluster else ("", "")
+    return f"to end it{there}, somebody who may remove it runs: reconciler remove {key}{option}"
 
 
 def _closed(kind: str, reason: str, message: str) -> Gate:

@@ -37,7 +37,7 @@ def test_an_unsigned_hold_stops_what_is_merged_with_it_until_exactly_its_until()
     assert found.judged.look_at == found.status.gates[0].opens_at == NOON
     assert found.status.gates[0].message == (
         "Hold incident holds it until 2026-12-01T12:00:00Z: incident 4711 (holds/incident.yaml); "
-        "to end it earlier owner signs its removal"
+        "to end it earlier, somebody with the role owner runs: reconciler remove holds/incident.yaml"
     )
     found.now = NOON - timedelta(seconds=1)
     found.turn()

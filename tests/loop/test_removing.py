@@ -97,7 +97,10 @@ def test_the_ledger_is_told_who_signed_what_and_where_nothing_is_left(running):
 def test_a_removal_that_does_not_fit_ends_nothing(running, more):
     end(running, **more)
     assert held(running) == ["RemovalNotSigned"]
-    assert "keeps being served until a removal is signed" in running.status.gates[0].message
+    message = running.status.gates[0].message
+    assert "keeps being served until a removal is signed" in message
+    command = "reconciler remove prod/fraud-detector"
+    assert message.endswith(f"; to end it, somebody who may remove it runs: {command}")
 
 
 def test_without_a_signature_nothing_ends(running):
