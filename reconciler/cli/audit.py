@@ -2,10 +2,10 @@
 
 Not a reader of the clusters. Rules: every record counts or is named (loop/chain says which); every manifest that a
 record speaks of lies in the ledger with the signatures that the record claims, and so does every accepted document and
-every acceptance of a rewritten trunk; trust files that were accepted follow the one given, each judged by its
-predecessor, and the last one judges; manifests, accepted documents and acceptances that no record accounts for are
-named as well. Approvals and removals are kept in the ledger, and not judged again here. The first thing that is wrong
-is the answer.
+every acceptance of a rewritten trunk; approvals and removals are proved by the signatures that lie there (`evidence`);
+trust files that were accepted follow the one given, each judged by its predecessor, and the last one judges; manifests,
+accepted documents and acceptances that no record accounts for are named as well. The first thing that is wrong is the
+answer.
 """
 
 import itertools
@@ -124,6 +124,8 @@ def _successor(
 
 def _problems(chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile") -> list[str]:
     """One sentence for everything that does not hold, records first."""
+    from reconciler.cli.evidence import unproven
+
     if not chain.links and not chain.problems:
         return ["the ledger holds no record"]
     found = [*chain.problems]
@@ -132,7 +134,12 @@ def _problems(chain: "Chain", files: Mapping[str, bytes], trust: "TrustFile") ->
     if beyond and not found:
         found.append(f"{min(beyond)} is not a record that counts")
     records = [link.record for link in chain.links]
-    told = (_manifests(records, files, trust), _accepted(records, files, trust), _trunks(records, files, trust))
+    told = (
+        _manifests(records, files, trust),
+        _accepted(records, files, trust),
+        _trunks(records, files, trust),
+        unproven(records, files, trust),
+    )
     return [*found, *itertools.chain.from_iterable(told)]
 
 

@@ -306,7 +306,10 @@ def _removed(
         approvals=tuple(row for one in done for row in one.consent.counted),
         clusters=tuple(gone),
         message=_removed_sentence(key, after, gone),
-        detail={"removal": WHOLE if whole and not after.directives else "cluster"},
+        detail={
+            "removal": WHOLE if whole and not after.directives else "cluster",
+            "manifests": sorted({row.manifest for row in done if row.manifest}),  # what the signatures are over
+        },
     )
     files = [row.file for row in done if row.file] + [file for row in done for file in row.consent.files]
     return OutboxEntry(record=record, blobs={f"ended/{file.blob}/{file.path}": file.blob for file in files})

@@ -36,6 +36,8 @@ class Removal:
     consent: Consent
     signed: tuple[SignatureFact, ...]
     file: SignatureFile | None
+    manifest: str = ""
+    """The text of the release that it is of; empty while nobody who may signed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,10 @@ def _judge(question: _Question, cluster: str, what: str, *, begun: bool) -> Remo
         asked = replace(asked, gate=None)
     elif asked.gate and not asked.gate.open:
         gate = _not_signed(f"{what} and approved")
-    return Removal(cluster=cluster, gate=gate, consent=asked, signed=verification.signed, file=file)
+    return Removal(
+        cluster=cluster, gate=gate, consent=asked, signed=verification.signed, file=file,
+        manifest=f"sha256:{statement.manifest_sha256}",
+    )  # fmt: skip
 
 
 def _going_on(key: ReleaseKey) -> Gate:

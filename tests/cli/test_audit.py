@@ -1,18 +1,28 @@
 """`audit verify`: a ledger as the daemon writes it holds; one byte, one file or one record less, and it does not."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
 from cli_world import ADA, CLUSTER, RELEASE, REPOSITORY
 
+from reconciler.cli.evidence import unproven
+from reconciler.cli.trust import trust_texts
+from reconciler.cli.worktree import blob_id
 from reconciler.digest import sha256_of
 from reconciler.edges.git.checkout import Checkout
 from reconciler.loop.chain import record_bytes, record_path, statement
 from reconciler.model.record import GENESIS, Record
 from reconciler.trust.keys import load_private_key
 from reconciler.trust.sshsig import sign
-from reconciler.trust.statement import TrunkStatement, TrustStatement
+from reconciler.trust.statement import (
+    ApprovalStatement,
+    ConfigRemovalStatement,
+    RemovalStatement,
+    TrunkStatement,
+    TrustStatement,
+)
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 BRANCH = "reconciler/ledger"
@@ -280,3 +290,200 @@ def test_a_trust_file_that_was_accepted_follows_the_one_given_and_judges_the_res
     done = judged()
     assert done.code == (0 if who == "ada" else 1)
     assert words in done.out
+
+
+# --- approvals and removals
+
+CLOSURE = "c" * 64
+VOTE = f"approvals/{CLOSURE}/cy.sig"
+TEXT = sha256_of(RELEASE.encode())
+ENDS = RemovalStatement(
+    repository=REPOSITORY, environment="prod", name="fraud", cluster="*", manifest_sha256=TEXT.removeprefix("sha256:")
+)
+CLUSTER_ENDS = ConfigRemovalStatement(
+    repository=REPOSITORY, path="clusters/eu-1.yaml", sha256=sha256_of(CLUSTER.encode()).removeprefix("sha256:")
+)
+
+
+def approval(closure, action="approve"):
+    return ApprovalStatement(
+        repository=REPOSITORY, environment="prod", name="fraud", closure_sha256=closure, action=action
+    )
+
+
+class Consented:
+    """A ledger in which cy approved a promotion, lee ended the release with cy's approval, and ada a cluster."""
+
+    roles = {"ada": "platform", "bo": "science", "cy": "risk", "lee": "lead"}  # noqa: RUF012
+
+    def __init__(self, ledger, reconciler):
+        self.ledger, self._reconciler = ledger, reconciler
+        ledger.put(VOTE, self.block("cy", approval(CLOSURE)))
+        closure = sha256_of(ENDS.text()).removeprefix("sha256:")
+        self.removal = self.end("removals/prod/fraud.sig", self.block("lee", ENDS))
+        self.consent = self.end("approvals/prod/fraud/cy.sig", self.block("cy", approval(closure)))
+        self.cluster = self.end("removals/clusters/eu-1.yaml.sig", self.block("ada", CLUSTER_ENDS))
+        self.detail = {"removal": "*", "manifests": [TEXT]}
+        self.closure = closure
+        self.write()
+
+    def write(self):
+        release = {"environment": "prod", "name": "fraud"}
+        signed = [{"person": "lee", "key": self.fingerprint("lee"), "use": "remove"}]
+        self.ledger.write("ada", more=[
+            {"kind": "Started", **release, "approvals": [self.vote(CLOSURE)]},
+            {"kind": "Removed", **release, "clusters": ["eu-1"], "signatures": signed, "detail": self.detail,
+             "approvals": [self.vote(self.closure)]},
+            {"kind": "Removed", "detail": {"path": "clusters/eu-1.yaml", "accepted": self.ledger.accepted()}},
+        ])  # fmt: skip
+
+    def block(self, who, said):
+        return sign(load_private_key(self.ledger.world.key(who).read_bytes()), said.text(), said.namespace).encode()
+
+    def end(self, path, data):
+        stored = f"ended/{blob_id(data)}/{path}"
+        self.ledger.put(stored, data)
+        return stored
+
+    def fingerprint(self, who):
+        return load_private_key(self.ledger.world.key(who).read_bytes()).public.fingerprint
+
+    def vote(self, closure):
+        return {"closure": f"sha256:{closure}", "person": "cy", "key": self.fingerprint("cy"), "use": "approve",
+                "firstSeen": "2026-11-01T08:30:00Z"}  # fmt: skip
+
+    def file(self, stored):
+        return self.ledger.root / stored
+
+    def swap(self, stored, data):
+        """Other bytes under the name that belongs to them."""
+        self.file(stored).unlink()
+        return self.end(stored.split("/", 2)[2], data)
+
+    def problems(self):
+        self.ledger.checkout.commit("records", ADA, when=NOW)
+        trust = self.ledger.world.trust(**self.roles)
+        said = self._reconciler("audit", "verify", "--trust", trust, "--repository-dir", self.ledger.root, "-o", "json")
+        problems = json.loads(said.out)["problems"]
+        assert said.code == (1 if problems else 0)
+        return problems
+
+
+@pytest.fixture
+def consented(ledger, reconciler):
+    return Consented(ledger, reconciler)
+
+
+def test_a_ledger_with_the_evidence_of_its_approvals_and_removals_holds(consented):
+    assert consented.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("of", "number", "lost"),
+    [
+        ("removal", 5, "ended/<blob>/removals/prod/fraud.sig"),
+        ("consent", 5, "ended/<blob>/approvals/prod/fraud/cy.sig"),
+        ("cluster", 6, "ended/<blob>/removals/clusters/eu-1.yaml.sig"),
+    ],
+)
+def test_evidence_of_an_end_with_another_byte_or_none_at_all_is_named(consented, of, number, lost):
+    stored = getattr(consented, of)
+    kept = consented.file(stored).read_bytes()
+    flip(consented.file(stored))
+    assert consented.problems() == [f"record {number}: {stored} holds other bytes than its path says"]
+    consented.file(stored).write_bytes(kept)
+    consented.file(stored).unlink()
+    (problem,) = consented.problems()
+    assert problem.startswith(f"record {number}: {lost}")
+    assert problem.endswith("is not in the ledger")
+
+
+def test_an_approval_with_another_byte_is_named(consented):
+    flip(consented.file(VOTE))
+    (problem,) = consented.problems()
+    assert problem.startswith(f"record 4: {VOTE} does not prove what cy (SHA256:")
+
+
+@pytest.mark.parametrize("lost", [VOTE, "approvals"])
+def test_approvals_that_are_gone_are_named(consented, lost):
+    path = consented.file(lost)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert consented.problems() == [f"record 4: {VOTE}, with what cy said of it, is not in the ledger"]
+
+
+def test_without_the_folder_of_what_ended_every_record_that_needs_it_is_named(consented):
+    shutil.rmtree(consented.file("ended"))
+    assert [problem.split(":")[0] for problem in consented.problems()] == ["record 5", "record 5", "record 6"]
+
+
+@pytest.mark.parametrize(
+    ("who", "said"), [("cy", approval("d" * 64)), ("cy", approval(CLOSURE, "reject")), ("bo", approval(CLOSURE))]
+)
+def test_an_approval_of_something_else_or_by_somebody_else_proves_nothing(consented, who, said):
+    consented.ledger.put(VOTE, consented.block(who, said))
+    (problem,) = consented.problems()
+    assert problem.startswith(f"record 4: {VOTE} does not prove")
+
+
+def test_the_name_of_the_file_is_not_what_says_whose_approval_it_is(consented):
+    consented.file(VOTE).rename(consented.file(VOTE).with_name("anybody.sig"))
+    assert consented.problems() == []
+
+
+def test_a_removal_of_another_text_or_by_somebody_else_proves_nothing(consented):
+    other = RemovalStatement(
+        repository=REPOSITORY, environment="prod", name="fraud", cluster="*", manifest_sha256="e" * 64
+    )
+    stored = consented.swap(consented.removal, consented.block("lee", other))
+    (problem,) = consented.problems()
+    assert problem.startswith(f"record 5: {stored} does not prove that lee (SHA256:")
+    consented.swap(stored, consented.block("bo", ENDS))
+    assert len(consented.problems()) == 1
+
+
+def test_the_end_of_a_document_signed_by_somebody_who_may_not_is_named(consented):
+    stored = consented.swap(consented.cluster, consented.block("bo", CLUSTER_ENDS))
+    assert consented.problems() == [
+        f"record 6: {stored} does not prove that somebody who may signed the end of clusters/eu-1.yaml"
+    ]
+
+
+HOLD = """\
+apiVersion: reconciler.dev/v1alpha1
+kind: Hold
+metadata: {name: freeze}
+spec: {selector: {environments: [prod]}, reason: audit, releasedBy: risk}
+"""
+
+
+@pytest.mark.parametrize(("who", "kept", "proved"), [("cy", True, True), ("bo", True, False), ("bo", False, True)])
+def test_a_hold_is_ended_by_the_role_that_its_text_names(consented, who, kept, proved):
+    path, digest = "holds/freeze.yaml", sha256_of(HOLD.encode())
+    said = ConfigRemovalStatement(repository=REPOSITORY, path=path, sha256=digest.removeprefix("sha256:"))
+    accepted = {"kind": "Hold", "name": "freeze", "blob": "0" * 40, "sha256": digest}
+    stored = consented.end(f"removals/{path}.sig", consented.block(who, said))
+    files = {f"accepted/{path}": HOLD.encode()} if kept else {}
+    record = Record.from_data(
+        {"sequence": 1, "time": "2026-11-01T09:00:00Z", "kind": "Removed", "repository": REPOSITORY,
+         "detail": {"path": path, "accepted": accepted}}
+    )  # fmt: skip
+    trust = next(iter(trust_texts({"trust.yaml": consented.ledger.world.trust(**consented.roles).read_bytes()}))).file
+    found = list(unproven([record], {**files, stored: consented.file(stored).read_bytes()}, trust))
+    assert found == (
+        [] if proved else [f"record 1: {stored} does not prove that somebody who may signed the end of {path}"]
+    )
+
+
+def test_a_record_that_does_not_name_its_texts_is_asked_for_a_removal_by_the_key_it_names(consented):
+    consented.detail = {"removal": "*"}
+    consented.write()
+    assert consented.problems() == []
+    consented.swap(consented.removal, consented.block("bo", ENDS))
+    (problem,) = consented.problems()
+    assert "does not prove that lee" in problem
+
+
+@pytest.mark.parametrize("path", ["approvals/" + "d" * 64 + "/cy.sig", "ended/x/removals/prod/churn.sig"])
+def test_evidence_of_which_no_record_speaks_is_named(consented, path):
+    consented.ledger.put(path, b"x")
+    assert consented.problems() == [f"{path} is in the ledger, and no record speaks of it"]

@@ -85,7 +85,7 @@ def test_the_ledger_is_told_who_signed_what_and_where_nothing_is_left(running):
     assert entry.record.clusters == ("eu-1", "us-1")
     assert [(row.person, row.use) for row in entry.record.signatures] == [("bo", "remove")]
     assert entry.record.message == "fraud-detector was removed from eu-1 and us-1 and has ended"
-    assert entry.record.detail == {"removal": "*"}
+    assert entry.record.detail == {"removal": "*", "manifests": [running.status.manifest]}
     assert [path.split("/", 2)[2] for path in entry.blobs] == ["removals/prod/fraud-detector.sig"]
 
 
@@ -170,7 +170,8 @@ def test_a_cluster_that_leaves_the_selector_ends_by_a_removal_of_its_own(running
     assert applied(running) == {"eu-1": Apply.RUN}
     assert (after.phase, after.gates) == (Phase.PROMOTED, ())
     record = next(row.record for row in after.outbox if row.record.kind == "Removed")
-    assert (record.clusters, record.detail) == (("us-1",), {"removal": "cluster"})
+    detail = {"removal": "cluster", "manifests": [f"sha256:{manifest(running).removeprefix('sha256:')}"]}
+    assert (record.clusters, record.detail) == (("us-1",), detail)
 
 
 def sizes(release):
