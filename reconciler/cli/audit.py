@@ -2,10 +2,9 @@
 
 Not a reader of the clusters. Rules: every record counts or is named (loop/chain says which); every manifest that a
 record speaks of lies in the ledger with the signatures that the record claims, and so does every accepted document and
-every acceptance of a rewritten trunk; approvals and removals are proved by the signatures that lie there (`evidence`);
-trust files that were accepted follow the one given, each judged by its predecessor, and the last one judges; manifests,
-accepted documents and acceptances that no record accounts for are named as well. The first thing that is wrong is the
-answer.
+every acceptance of a rewritten trunk; approvals and removals are proved by the signatures that lie there (evidence);
+trust files that were accepted follow the one given, each judged by its predecessor, and the last one judges; what is
+in the ledger and no record accounts for is named as well. The first thing that is wrong is the answer.
 """
 
 import itertools

@@ -76,8 +76,8 @@ class Record(Wire):
     message: str = ""
     detail: dict[str, Any] = Field(default_factory=dict)
     """What only some kinds have: Promoted, RolledBack and Retired `promotion` and `effective`; Accepted `path` and
-    `accepted`, of a trust file `version` too; Removed the same of a document, of a release `removal` (`*`, `cluster`) and
-    `manifests` (the texts whose end was signed); BreakGlass `opened`; Confirmed `objects`; TrunkRewritten and
+    `accepted`, of a trust file `version` too; Removed the same of a document, of a release `removal` (`*`, `cluster`)
+    and `manifests` (the texts whose end was signed); BreakGlass `opened`; Confirmed `objects`; TrunkRewritten and
     TrunkAccepted `branch`, `from` and `to`."""
 
 
