@@ -162,7 +162,7 @@ class Startup(Wire):
     """How long a pod may take to come up, and what it must answer then."""
 
     budget: Duration = timedelta(minutes=5)
-    """From a container's start to its first ready answer: loading the model and warming up."""
+    """From a container's start to its first ready answer, 30s to 2h: loading the model and warming up."""
     smoke: Smoke | None = None
     """One request that a new version must answer before it counts as healthy."""
 
