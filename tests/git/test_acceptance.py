@@ -1,6 +1,7 @@
 """What people accepted of a rewritten branch, as real refs of a real repository say it."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -140,6 +141,14 @@ def test_a_step_that_was_accepted_once_is_not_accepted_again(mirror, rewritten, 
     assert found.acceptance is None
     assert "once already; push another commit" in found.notes[0]
     assert ask(mirror, rewritten, records=(record.model_copy(update={"kind": "TrunkRewritten"}),)).acceptance
+
+
+def test_a_signature_that_was_used_up_for_an_earlier_step_is_no_news(mirror, rewritten, push):
+    earlier = replace(rewritten, old="1" * 40)
+    push("bo", earlier)
+    record = Record(time=NOW, kind=ACCEPTED, repository=NAME, detail=dict(earlier.detail))
+    assert ask(mirror, rewritten, records=(record,)).notes == ()
+    assert "not as it is now" in ask(mirror, rewritten).notes[0]
 
 
 @pytest.mark.parametrize("name", ["main", "1" * 40, "0" * 39])
