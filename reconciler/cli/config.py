@@ -23,9 +23,13 @@ def check(
     Example: reconciler config check --config /etc/reconciler/reconciler.yaml
     """
     from reconciler.config import find, load
+    from reconciler.edges.kube.kubeconfig import login
 
     path = find(config)
     settings = load(path)
+    home = settings.config.home
+    if home.kubeconfig is not None:
+        login(settings.path(home.kubeconfig), home.context, settings.config.allowed)
     watched = ", ".join(f"{one.name} ({one.branch})" for one in settings.config.repositories)
     print(f"{path} is valid: it watches {watched}")
     return EXIT_DONE

@@ -34,6 +34,21 @@ def test_a_valid_file_says_what_it_watches(reconciler, settings):
         assert said.out.endswith(f"reconciler.yaml is valid: it watches {REPOSITORY} (main)\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("garbage", "is not a mapping"), ("{}", "there is no context 'home'"), (None, "kube")],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_told(reconciler, settings, text, words):
+    kubeconfig = settings.parent / "kube"
+    if text is not None:
+        kubeconfig.write_text(text)
+    settings.write_text(settings.read_text() + "home: {kubeconfig: kube, context: home}\n")
+    said = reconciler("config", "check", "--config", settings)
+    assert said.code == 2
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
 def test_every_problem_is_told_with_its_line(reconciler, settings, world):
     world.key("daemon").chmod(0o644)
     (world.folder / "trust.yaml").unlink()
