@@ -173,7 +173,7 @@ class Ledger:
 
     def history(self, key: ReleaseKey) -> tuple[Promotion, ...]:
         """Promotions of one release, newest first; what a later record says of one counts."""
-        found: dict[tuple[str, datetime], Promotion] = {}
+        found: dict[tuple[str, str, datetime], Promotion] = {}
         for record in self._records(key):
             if record.kind == "Removed" and record.detail.get("removal") == WHOLE:
                 break  # what was promoted before it ended was not promoted in what is there now
@@ -181,7 +181,7 @@ class Ledger:
                 promotion = Promotion.from_data(record.detail["promotion"])
             except (KeyError, ValidationError):
                 continue  # a record of another kind
-            found.setdefault((promotion.version, promotion.at), promotion)
+            found.setdefault((promotion.version, promotion.manifest, promotion.at), promotion)
         return tuple(found.values())
 
     def effective(self, key: ReleaseKey) -> dict[str, str]:
