@@ -1,4 +1,4 @@
-"""`audit verify`: the ledger proved from a clone, offline: nothing but the clone and the trust file is believed.
+"""`audit`: the ledger proved from a clone, offline, and read: nothing but the clone and the trust file is believed.
 
 Not a reader of the clusters. Rules: every record counts or is named (loop/chain says which); every manifest that a
 record speaks of lies in the ledger with the signatures that the record claims, and so does every accepted document and
@@ -10,6 +10,7 @@ in the ledger and no record accounts for is named as well. The first thing that 
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,15 +36,25 @@ _UNSIGNED = ("Hold", "Trust")  # whoever merges may stop something; trust files 
 _MANIFEST = re.compile(r"manifests/(?P<digest>[0-9a-f]{64})\.yaml")
 
 
+Clone = Annotated[Path, typer.Option("--repository-dir", metavar="DIR", help="A clone with the ledger's branch.")]
+Ref = Annotated[str, typer.Option("--ref", help="The ledger's ref; a remote's branch of that name counts too.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """What a ledger holds, and every sentence on what does not hold; empty: all of it does."""
+
+    chain: "Chain"
+    files: Mapping[str, bytes]
+    revision: "Revision"
+    problems: list[str]
+
+
 @app.command()
 def verify(
     trust: TrustOption,
-    repository: Annotated[
-        Path, typer.Option("--repository-dir", metavar="DIR", help="A clone with the ledger's branch.")
-    ] = Path(),
-    ref: Annotated[
-        str, typer.Option("--ref", help="The ledger's ref; a remote's branch of that name counts too.")
-    ] = LEDGER,
+    repository: Clone = Path(),
+    ref: Ref = LEDGER,
     output: Annotated[Form, typer.Option("-o", "--output", help="The form of the answer.")] = Form.TEXT,
 ) -> int:
     """Check every record of the ledger, its chain, its signatures and what it speaks of, without any network.
@@ -52,6 +63,65 @@ def verify(
 
     Example: reconciler audit verify --trust trust.yaml --repository-dir models
     """
+    proof = _prove(trust, repository, ref)
+    _print(proof, output)
+    return EXIT_NO if proof.problems else EXIT_DONE
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="NAME, in every environment, or ENVIRONMENT/NAME.")],
+    trust: TrustOption,
+    repository: Clone = Path(),
+    ref: Ref = LEDGER,
+    output: Annotated[Form, typer.Option("-o", "--output", help="The form of the answer.")] = Form.TEXT,
+) -> int:
+    """Tell one release's story: what happened, of which text, who signed and approved it, what the policies said.
+
+    Only records that count are told. Ends with 1 when the ledger does not hold, or has no such release.
+
+    Example: reconciler audit show prod/fraud-detector --trust trust.yaml --repository-dir models
+    """
+    from reconciler.cli.audit_story import as_data, names, of_release, told
+
+    proof = _prove(trust, repository, ref)
+    links = of_release(proof.chain.links, name)
+    if not links:
+        known = ", ".join(names(proof.chain.links)[:10]) or "none"
+        raise NotFound(f"the ledger tells of no release '{name}'", hint=f"it tells of {known}")
+    if output is Form.JSON:
+        print_json([as_data(link) for link in links])
+    else:
+        print("\n".join(line for link in links for line in told(link.record)))
+    return _warned(proof)
+
+
+@app.command()
+def export(trust: TrustOption, repository: Clone = Path(), ref: Ref = LEDGER) -> int:
+    """Print every record that counts, one JSON object per line, oldest first: for archives and other programs.
+
+    Ends with 1 when the ledger does not hold.
+
+    Example: reconciler audit export --trust trust.yaml --repository-dir models > ledger.jsonl
+    """
+    import orjson
+
+    from reconciler.cli.audit_story import as_data
+
+    proof = _prove(trust, repository, ref)
+    for link in proof.chain.links:
+        print(orjson.dumps(as_data(link), option=orjson.OPT_SORT_KEYS).decode())
+    return _warned(proof)
+
+
+def _warned(proof: _Proof) -> int:
+    """Say on standard error that not all of the ledger holds; the exit code."""
+    if proof.problems:
+        typer.echo(_broken(proof), err=True)
+    return EXIT_NO if proof.problems else EXIT_DONE
+
+
+def _prove(trust: Path, repository: Path, ref: str) -> _Proof:
     from reconciler.cli.trust import trusted
     from reconciler.edges.git.checkout import history
     from reconciler.loop.chain import verify_chain
@@ -62,8 +132,7 @@ def verify(
         files, rejected = opened.read(revision)
     file, chain, untrusted = _with_successors(verify_chain(files, file), files, file)
     problems = [*(f"{entry}" for entry in rejected), *_problems(chain, files, file), *untrusted]
-    _print(chain, files, revision, problems, output)
-    return EXIT_NO if problems else EXIT_DONE
+    return _Proof(chain=chain, files=files, revision=revision, problems=problems)
 
 
 def ledger_head(opened: "History", ref: str) -> "Revision":
@@ -243,7 +312,13 @@ def _not_proven(
     return f"{stored} is not signed by {' and '.join(lacking)}, as the record says" if lacking else ""
 
 
-def _print(chain: "Chain", files: Mapping[str, bytes], revision: "Revision", problems: list[str], output: Form) -> None:
+def _broken(proof: _Proof) -> str:
+    more = f" (and {len(proof.problems) - 1} more)" if len(proof.problems) > 1 else ""
+    return f"the ledger at {proof.revision[:12]} does not hold: {proof.problems[0]}{more}"
+
+
+def _print(proof: _Proof, output: Form) -> None:
+    chain, files, revision, problems = proof.chain, proof.files, proof.revision, proof.problems
     manifests = sum(_MANIFEST.fullmatch(path) is not None for path in files)
     accepted = sum(path.startswith("accepted/") and not path.endswith(".sig") for path in files)
     if output is Form.JSON:
@@ -255,8 +330,7 @@ def _print(chain: "Chain", files: Mapping[str, bytes], revision: "Revision", pro
         )  # fmt: skip
         return
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        print(f"the ledger at {revision[:12]} does not hold: {problems[0]}{more}")
+        print(_broken(proof))
         return
     first, last = chain.links[0].record, chain.links[-1].record
     print(
