@@ -16,7 +16,8 @@ VOTE = {"closure": "sha256:" + "c" * 64, "person": "cy", "key": "SHA256:c", "use
 FULL = {
     "sequence": 7, "time": "2026-11-01T09:00:00Z", "kind": "Promoted", "repository": "r", "environment": "prod",
     "name": "fraud", "message": "fraud 1.4.0 is Healthy on eu-1", "revision": "8d" * 20,
-    "manifest": {"path": "releases/prod/fraud.yaml", "sha256": "sha256:" + "3f" * 32, "firstSeen": "2026-11-01T08:00:00Z"},
+    "manifest": {"path": "releases/prod/fraud.yaml", "sha256": "sha256:" + "3f" * 32,
+                 "firstSeen": "2026-11-01T08:00:00Z"},
     "signatures": [{"person": "bo", "key": "SHA256:b", "use": "release"}],
     "approvals": [VOTE, {**VOTE, "person": "dee", "key": "SHA256:d", "use": "reject"}],
     "policies": [{"name": "a", "source": "s", "result": "pass"}, {"name": "b", "source": "s", "result": "pass"},
