@@ -8,6 +8,7 @@ each person's last vote on it is what has to be proved.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from reconciler.cli.worktree import blob_id
 from reconciler.digest import sha256_of
@@ -191,8 +192,13 @@ def _signed(record: Record, fact: SignatureFact, cluster: str, blocks: bytes, tr
 def _document(
     record: Record, by_path: Mapping[str, list[str]], spoilt: set[str], files: Files, trust: TrustFile
 ) -> Iterator[str]:
-    """A governing document that ended, and whose signed removal is missing or of nobody who may."""
+    """A governing document that ended, and whose signed removal is missing or of nobody who may.
+
+    A Waiver ends with its file and a Hold at its `until`, without a signature.
+    """
     path, accepted = str(record.detail["path"]), record.detail["accepted"]
+    if accepted["kind"] == "Waiver":
+        return
     removal = config_removal_path(path)
     stored = by_path.get(removal, [])
     digest = str(accepted["sha256"]).removeprefix("sha256:")
@@ -210,10 +216,20 @@ def _document(
             return
     if removal in spoilt:
         return  # told already
+    if hold and not stored and _ran_out(files.get(f"accepted/{path}", b""), accepted["sha256"], path, record.time):
+        return
     if stored:
         yield f"record {record.sequence}: {stored[0]} does not prove that somebody who may signed the end of {path}"
     else:
         yield f"record {record.sequence}: {ENDED}/<blob>/{removal}, the signed end of {path}, is not in the ledger"
+
+
+def _ran_out(text: bytes, sha256: str, path: str, at: datetime) -> bool:
+    """True for a Hold that had ended by itself; also where the ledger keeps a later text: nobody can say any more."""
+    if sha256_of(text) != sha256:
+        return True
+    until = parse(path, text).as_(Hold).spec.until
+    return until is not None and until <= at
 
 
 def _releasing(text: bytes, path: str, trust: TrustFile) -> list[str]:

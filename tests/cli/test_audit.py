@@ -474,6 +474,30 @@ def test_a_hold_is_ended_by_the_role_that_its_text_names(consented, who, kept, p
     )
 
 
+@pytest.mark.parametrize(
+    ("sentence", "kind", "until", "kept", "missing"),
+    [
+        ("a waiver ends with its file", "Waiver", "", True, False),
+        ("a Hold that had ended by itself", "Hold", "2026-11-01T08:59:59Z", True, False),
+        ("a Hold that had not", "Hold", "2026-11-01T09:00:01Z", True, True),
+        ("a Hold without an end of its own", "Hold", "", True, True),
+        ("a Hold whose text the ledger has not kept", "Hold", "", False, False),
+    ],
+)
+def test_what_ends_without_a_signature_is_asked_for_none(consented, sentence, kind, until, kept, missing):
+    path = "holds/freeze.yaml"
+    text = HOLD.replace("audit,", f"audit, until: {until},") if until else HOLD
+    accepted = {"kind": kind, "name": "freeze", "blob": "0" * 40, "sha256": sha256_of(text.encode())}
+    record = Record.from_data(
+        {"sequence": 1, "time": "2026-11-01T09:00:00Z", "kind": "Removed", "repository": REPOSITORY,
+         "detail": {"path": path, "accepted": accepted}}
+    )  # fmt: skip
+    trust = next(iter(trust_texts({"trust.yaml": consented.ledger.world.trust(**consented.roles).read_bytes()}))).file
+    found = list(unproven([record], {f"accepted/{path}": text.encode()} if kept else {}, trust))
+    said = f"record 1: ended/<blob>/removals/{path}.sig, the signed end of {path}, is not in the ledger"
+    assert found == ([said] if missing else []), sentence
+
+
 def test_a_record_that_does_not_name_its_texts_is_asked_for_a_removal_by_the_key_it_names(consented):
     consented.detail = {"removal": "*"}
     consented.write()
