@@ -19,7 +19,7 @@ from reconciler.model.objects import LABEL_MANAGED, LABEL_STATE, MANAGED_BY, Obj
 STATE = "prod-fraud-0a1b2c3d"
 OURS = {LABEL_MANAGED: MANAGED_BY, LABEL_STATE: STATE}
 WIDGETS = ("example.com/v1", "Widget")
-FEW = frozenset({WIDGETS, ("example.com/v1", "Gadget")})
+FEW = frozenset({WIDGETS, ("example.com/v1", "NobodysKind")})
 
 
 def definition(plural, kind, scope="Namespaced"):

@@ -152,7 +152,7 @@ def test_a_cluster_that_does_not_know_a_kind_holds_itself_and_says_so(acme):
     rows = acme.stage.target(CLUSTER, "prod", "fraud-detector", "fraud").status.conditions
     assert "KindMissing" in {row.reason for row in rows}
     acme.ask(CLUSTER, "POST", DEFINITIONS, definition("example.com", "widgets", "Widget"))
-    acme.wait("it goes on", lambda: acme.ask(CLUSTER, "GET", f"{WIDGETS}/w")["spec"] == {"size": 1}, seconds=60)
+    acme.wait("it goes on", lambda: acme.ask(CLUSTER, "GET", f"{WIDGETS}/w")["spec"] == {"size": 1}, seconds=150)
     acme.wait("it is promoted", lambda: promoted(acme))
 
 
