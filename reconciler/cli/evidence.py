@@ -8,12 +8,12 @@ each person's last vote on it is what has to be proved.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 
 from reconciler.cli.worktree import blob_id
 from reconciler.digest import sha256_of
 from reconciler.documents.schema import parse
 from reconciler.errors import Invalid, Refused
+from reconciler.judge.exceptions import ended
 from reconciler.loop.apart import APPROVALS, WHOLE, config_removal_path, removal_at, removal_path
 from reconciler.loop.removing import removal_statement
 from reconciler.model.hold import Hold
@@ -203,11 +203,11 @@ def _document(
     stored = by_path.get(removal, [])
     digest = str(accepted["sha256"]).removeprefix("sha256:")
     said = ConfigRemovalStatement(repository=record.repository, path=path, sha256=digest)
-    hold = accepted["kind"] == "Hold"
+    is_hold = accepted["kind"] == "Hold"
+    hold = _kept_hold(files.get(f"accepted/{path}", b""), accepted["sha256"], path) if is_hold else None
     for name in stored:
-        if hold:
-            text = files.get(f"accepted/{path}", b"")
-            roles = _releasing(text if sha256_of(text) == accepted["sha256"] else b"", path, trust)
+        if is_hold:
+            roles = [hold.spec.released_by] if hold else _roles(trust)
             found = [verify_role(said, files[name], trust, role=role, at=record.time) for role in roles]
         else:
             at = record.time
@@ -216,28 +216,25 @@ def _document(
             return
     if removal in spoilt:
         return  # told already
-    if hold and not stored and _ran_out(files.get(f"accepted/{path}", b""), accepted["sha256"], path, record.time):
-        return
+    if is_hold and not stored and (hold is None or ended(hold, record.time)):
+        return  # it had ended by itself, or nobody can say any more
     if stored:
         yield f"record {record.sequence}: {stored[0]} does not prove that somebody who may signed the end of {path}"
     else:
         yield f"record {record.sequence}: {ENDED}/<blob>/{removal}, the signed end of {path}, is not in the ledger"
 
 
-def _ran_out(text: bytes, sha256: str, path: str, at: datetime) -> bool:
-    """True for a Hold that had ended by itself; also where the ledger keeps a later text: nobody can say any more."""
+def _kept_hold(text: bytes, sha256: str, path: str) -> Hold | None:
+    """The Hold that a record speaks of; None where the ledger keeps another text by now."""
     if sha256_of(text) != sha256:
-        return True
-    until = parse(path, text).as_(Hold).spec.until
-    return until is not None and until <= at
-
-
-def _releasing(text: bytes, path: str, trust: TrustFile) -> list[str]:
-    """The role that ends a Hold; every role there is where the ledger has not kept its text."""
+        return None
     try:
         document = parse(path, text).document
     except (Invalid, Refused):
-        document = None
-    if isinstance(document, Hold):
-        return [document.spec.released_by]
+        return None
+    return document if isinstance(document, Hold) else None
+
+
+def _roles(trust: TrustFile) -> list[str]:
+    """Every role that somebody has: who may end a Hold whose text is lost cannot be said any more."""
     return sorted({role for person in trust.spec.people for role in person.roles})

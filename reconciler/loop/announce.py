@@ -6,11 +6,11 @@ a crash tells the same or nothing.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from reconciler.judge.dependencies import KIND as DEPENDENCY
 from reconciler.judge.limits import KIND as LIMIT
-from reconciler.loop.apart import WHOLE
-from reconciler.loop.approving import Consent
+from reconciler.loop.apart import WHOLE, SignatureFile
 from reconciler.loop.facts import Judged
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import ReleaseFile
@@ -211,6 +211,20 @@ def _end_sentence(kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, afte
     return f"{key.name} {stable.model_version} {again}Healthy on {where}"
 
 
+def release_record(kind: RecordKind, key: ReleaseKey, now: datetime, **more: Any) -> Record:
+    """A record about one release, without its number; `more` are the other fields of a Record."""
+    return Record(
+        time=now.replace(microsecond=0), kind=kind, repository=key.repository, environment=key.environment,
+        name=key.name, **more,
+    )  # fmt: skip
+
+
+def approval_blobs(digest: str, files: Iterable[SignatureFile]) -> dict[str, str]:
+    """Where the ledger keeps the files with votes on a digest (`sha256:…`)."""
+    folder = f"approvals/{digest.removeprefix('sha256:')}"
+    return {f"{folder}/{file.path.rpartition('/')[2]}": file.blob for file in files}
+
+
 def _entry(
     kind: RecordKind, key: ReleaseKey, before: ReleaseStatus, after: ReleaseStatus, judged: Judged, now: datetime, *,
     message: str,
@@ -221,12 +235,10 @@ def _entry(
     # A return that was under way may end while the trunk already asks for something else: that is not what ran.
     theirs = about is None or kind == "Held" or (file is not None and file.sha256 == about.manifest)
     left = before.stable if kind in ("Promoted", "RolledBack") else None
-    record = Record(
-        time=now.replace(microsecond=0),
-        kind=kind,
-        repository=key.repository,
-        environment=key.environment,
-        name=key.name,
+    record = release_record(
+        kind,
+        key,
+        now,
         revision=after.revision,
         manifest=_manifest(file, about, after, theirs=theirs),
         version=about.version if about else "",
@@ -245,7 +257,7 @@ def _entry(
     )
     blobs: dict[str, str] = {}
     if kind in ("Started", "Promoted", "Retired") and theirs:
-        blobs |= _approvals(judged.consent, after)
+        blobs |= approval_blobs(after.closure, judged.consent.files if judged.consent.counted else ())
     if ended and theirs and file and file.signature_blob:
         stem = f"manifests/{file.sha256.removeprefix('sha256:')}.yaml"
         blobs |= {stem: file.blob, f"{stem}.sig": file.signature_blob}
@@ -267,12 +279,10 @@ def _glass(
 ) -> OutboxEntry:
     """The record of a broken glass: which gates, by which document, why, who signed it and until when."""
     standing = judged.standing
-    record = Record(
-        time=now.replace(microsecond=0),
-        kind="BreakGlass",
-        repository=key.repository,
-        environment=key.environment,
-        name=key.name,
+    record = release_record(
+        "BreakGlass",
+        key,
+        now,
         revision=after.revision,
         manifest=_manifest(standing.file, None, after, theirs=True),
         version=standing.resolved.effective.version if standing.resolved else "",
@@ -293,12 +303,10 @@ def _removed(
     whole = judged.ending.whole
     done = [row for row in judged.ending.removals if whole or row.cluster in gone]
     left = before.stable
-    record = Record(
-        time=now.replace(microsecond=0),
-        kind="Removed",
-        repository=key.repository,
-        environment=key.environment,
-        name=key.name,
+    record = release_record(
+        "Removed",
+        key,
+        now,
         revision=before.directives[gone[0]].revision if gone else after.revision,
         version=left.version if left else "",
         closure=left.closure if left else "",
@@ -331,14 +339,6 @@ def _manifest(
     if theirs or about is None:
         return ManifestFact(path=file.path, sha256=file.sha256, first_seen=after.first_seen)
     return ManifestFact(path=file.path, sha256=about.manifest)
-
-
-def _approvals(consent: Consent, after: ReleaseStatus) -> dict[str, str]:
-    """The files with the approvals that counted, under the closure that they are of."""
-    if not consent.counted:
-        return {}
-    folder = f"approvals/{after.closure.removeprefix('sha256:')}"
-    return {f"{folder}/{file.path.rpartition('/')[2]}": file.blob for file in consent.files}
 
 
 def _detail(kind: RecordKind, after: ReleaseStatus) -> dict[str, object]:

@@ -5,7 +5,7 @@ Like all records they come from the difference between two states, so a pass tha
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.loop.announce import documents
+from reconciler.loop.announce import approval_blobs, documents, release_record
 from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.pruning import told
 from reconciler.model.ids import ClusterName
@@ -50,9 +50,7 @@ def _confirmed(facts: ReleaseFacts, judged: Judged, clusters: Sequence[str]) -> 
             "detail": {"objects": [f"{mark.ref} on {name}" for name in clusters for mark in pruning.marks[name]]},
         }
     )
-    folder = f"approvals/{pruning.digest.removeprefix('sha256:')}"
-    blobs = {f"{folder}/{file.path.rpartition('/')[2]}": str(file.blob) for file in pruning.consent.files}
-    return OutboxEntry(record=record, blobs=blobs)
+    return OutboxEntry(record=record, blobs=approval_blobs(pruning.digest, pruning.consent.files))
 
 
 def _protected(facts: ReleaseFacts, after: ReleaseStatus) -> Iterator[OutboxEntry]:
@@ -70,12 +68,10 @@ def _protected(facts: ReleaseFacts, after: ReleaseStatus) -> Iterator[OutboxEntr
 
 def _record(kind: RecordKind, facts: ReleaseFacts, clusters: Sequence[str], message: str) -> Record:
     stable = facts.status.stable
-    return Record(
-        time=facts.now.replace(microsecond=0),
-        kind=kind,
-        repository=facts.key.repository,
-        environment=facts.key.environment,
-        name=facts.key.name,
+    return release_record(
+        kind,
+        facts.key,
+        facts.now,
         revision=facts.snapshot.revision,
         version=stable.version if stable else "",
         closure=stable.closure if stable else "",

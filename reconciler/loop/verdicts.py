@@ -46,11 +46,15 @@ class Verdicts:
         missing = {digest: row for digest, row in zip(digests, questions, strict=True) if digest not in known}
         answers = self._engine.ask(list(missing.values())) if missing else []
         for digest, verdict in zip(missing, answers, strict=True):
-            known[digest] = self._equal.get(canonical(verdict.to_full_data()), lambda: verdict)  # noqa: B023  # called at once
+            known[digest] = self._shared(verdict)
             self._kept.put(digest, (known[digest], self._now()))
         self._telemetry.count(_ASKED, "engine", by=len(missing))
         self._telemetry.count(_ASKED, "cache", by=len(questions) - len(missing))
         return tuple(known[digest] for digest in digests)
+
+    def _shared(self, verdict: PolicyVerdict) -> PolicyVerdict:
+        """The verdict, or the equal one that is kept already."""
+        return self._equal.get(canonical(verdict.to_full_data()), lambda: verdict)
 
     def _known(self, digest: str) -> PolicyVerdict | None:
         row = self._kept.known(digest)

@@ -84,7 +84,7 @@ class _Exchange:
     @property
     def ok(self) -> bool:
         """True in HTTP's success range."""
-        return 200 <= self.status < 300  # noqa: PLR2004
+        return 200 <= self.status < 300  # noqa: PLR2004  # 2xx
 
 
 class Connection:
