@@ -11,7 +11,8 @@ from reconciler.errors import NotFound
 if TYPE_CHECKING:
     from reconciler.edges.kube.connect import Connection
     from reconciler.edges.kube.states import Stored
-    from reconciler.model.state import ReleaseState, RepositoryState
+    from reconciler.model.repository import RepositoryState
+    from reconciler.model.state import ReleaseState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class HomeReader:
     def repositories(self) -> dict[str, "RepositoryState"]:
         """Every repository's state, by the repository's name."""
         from reconciler.edges.kube.states import States
-        from reconciler.model.state import RepositoryState
+        from reconciler.model.repository import RepositoryState
 
         rows = States(self.connection, RepositoryState).list(self.namespace).stored
         return {row.value.repository: row.value for row in rows}
@@ -40,7 +41,8 @@ class HomeReader:
     def troubles(self) -> list[str]:
         """What is wrong with the repositories themselves, and states that do not parse, one sentence each."""
         from reconciler.edges.kube.states import States
-        from reconciler.model.state import ReleaseState, RepositoryState
+        from reconciler.model.repository import RepositoryState
+        from reconciler.model.state import ReleaseState
 
         releases = States(self.connection, ReleaseState).list(self.namespace)
         repositories = States(self.connection, RepositoryState).list(self.namespace)

@@ -24,7 +24,8 @@ from reconciler.edges.kube.states import States
 from reconciler.errors import Conflict, Misused, NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
 from reconciler.model.plan import Condition
-from reconciler.model.state import ReleaseState, ReleaseStatus, RepositoryState, TargetState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, ReleaseStatus, TargetState
 
 CLUSTERS = ("eu-1", "us-1")
 NAMESPACES = ("reconciler-system", "churn-staging", "fraud", "fraud-dev", "fraud-staging", "llm", "llm-staging")

@@ -24,7 +24,7 @@ from reconciler.loop.statements import GOVERNING, TRUST, statement_of, verify_co
 from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.plan import shown_files
-from reconciler.model.state import AcceptedDocument
+from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import ConfigRemovalStatement
 from reconciler.trust.succession import Succession, TrustText, in_force, succeed

@@ -13,7 +13,8 @@ from reconciler.edges.kube.watch import HomeCache
 from reconciler.errors import Conflict, NotFound, Retry, Stalled
 from reconciler.model.ids import ReleaseKey, RepositoryName
 from reconciler.model.objects import ObjectRef
-from reconciler.model.state import ReleaseState, RepositoryState, RepositoryStatus
+from reconciler.model.repository import RepositoryState, RepositoryStatus
+from reconciler.model.state import ReleaseState
 
 MOVED_AGAIN = 0.2  # seconds
 

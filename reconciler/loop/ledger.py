@@ -33,7 +33,8 @@ from reconciler.loop.telemetry import Telemetry
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision, short
 from reconciler.model.plan import condition
 from reconciler.model.record import ApprovalFact, OutboxEntry, Record
-from reconciler.model.state import AcceptedDocument, Promotion, ReleaseState, RepositoryStatus
+from reconciler.model.repository import AcceptedDocument, RepositoryStatus
+from reconciler.model.state import Promotion, ReleaseState
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.keys import PrivateKey
 from reconciler.trust.sshsig import GIT_NAMESPACE, sign

@@ -13,7 +13,7 @@ from reconciler.digest import sha256_of
 from reconciler.documents.load import load
 from reconciler.errors import Misused, ReconcilerError
 from reconciler.model.ids import RepositoryName
-from reconciler.model.state import MountedTrust
+from reconciler.model.repository import MountedTrust
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.people import read_trust
 from reconciler.trust.succession import in_force

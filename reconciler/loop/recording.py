@@ -13,7 +13,7 @@ from reconciler.loop.rewritten import Acceptance, Step, accepted_sentence
 from reconciler.loop.statements import TRUST
 from reconciler.model.ids import BlobId, RepositoryName, Revision
 from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry, Record, RecordKind
-from reconciler.model.state import AcceptedDocument
+from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 
 

@@ -24,7 +24,7 @@ from reconciler.model.environment import Environment
 from reconciler.model.ids import BlobId, EnvironmentName, ReleaseKey, ReleaseName, RepositoryName, Revision
 from reconciler.model.plan import shown, shown_files
 from reconciler.model.release import ModelRelease, runtime_in
-from reconciler.model.state import AcceptedDocument
+from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.model.wire import DNS_LABEL
 

@@ -30,7 +30,7 @@ from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
 from reconciler.model.plan import Condition, Told, conditions_of
 from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry
-from reconciler.model.state import AcceptedDocument, RepositoryStatus
+from reconciler.model.repository import AcceptedDocument, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
 
 OnPublish = Callable[[Publication], None]

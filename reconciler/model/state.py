@@ -1,4 +1,4 @@
-"""What progress looks like: the directive, and the three state objects that keep it on clusters.
+"""What progress looks like: the directive, and the two state objects that keep it on clusters (a release, a target).
 
 The release pass alone writes directives; the target pass carries them out and reports. Nothing here decides.
 """
@@ -14,7 +14,6 @@ import orjson
 from reconciler.model.environment import PruneBudget
 from reconciler.model.hooks import HookName
 from reconciler.model.ids import (
-    BlobId,
     Closure,
     EnvironmentName,
     ReleaseKey,
@@ -368,49 +367,6 @@ class TargetState(Wire):
     def key(self) -> ReleaseKey:
         """The release's identity."""
         return release_key(self.release)
-
-
-class AcceptedDocument(Wire):
-    """The last accepted blob of one governing document: it stays in force whatever untrusted text follows it."""
-
-    kind: str
-    name: str
-    blob: BlobId
-    sha256: Sha256
-    signers: tuple[str, ...] = ()
-    """Of a Waiver: the people whose signatures counted when it was accepted."""
-
-
-class MountedTrust(Wire):
-    """The mounted trust file that was taken over last: another one of a lower version is refused."""
-
-    version: int
-    sha256: Sha256
-
-
-class RepositoryStatus(Wire):
-    """What we accepted from one repository."""
-
-    revision: Revision | Literal[""] = ""
-    accepted: dict[str, AcceptedDocument] = Field(default_factory=dict)
-    """By path."""
-    trust: MountedTrust | None = None
-    """None: none was taken over yet."""
-    ledger: str = ""
-    """The ledger's head commit."""
-    sequence: int = 0
-    """The last record's sequence."""
-    outbox: tuple[OutboxEntry, ...] = ()
-    """What the ledger has not got yet."""
-    conditions: tuple[Condition, ...] = ()
-
-
-class RepositoryState(Wire):
-    """One repository's state on the home cluster."""
-
-    repository: str
-    branch: str
-    status: RepositoryStatus = RepositoryStatus()
 
 
 def release_key(ref: ReleaseRef) -> ReleaseKey:

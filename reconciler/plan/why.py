@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.plan import Condition, Gate
-from reconciler.model.state import ASLEEP, ROLLING, Phase, ReleaseState, ReleaseStatus, RepositoryState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ASLEEP, ROLLING, Phase, ReleaseState, ReleaseStatus
 from reconciler.model.wire import format_time
 
 

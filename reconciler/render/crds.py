@@ -1,4 +1,4 @@
-"""The three CustomResourceDefinitions, made from the models of `model.state`.
+"""The three CustomResourceDefinitions, made from the models of `model.state` and `model.repository`.
 
 Not the writing of state objects (edges/kube does that). The form on the wire: everything but `status` under `spec`,
 and `status` beside it, **without** a status subresource: one write carries both, with the resourceVersion that it was
@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.model.state import STATE_API, ReleaseState, RepositoryState, TargetState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import STATE_API, ReleaseState, TargetState
 from reconciler.model.wire import Wire
 
 Schema = dict[str, Any]
@@ -149,7 +150,7 @@ def definition(kind: Kind) -> dict[str, Any]:
 def manifests() -> dict[str, str]:
     """The text of each definition's YAML file, by file name."""
     return {
-        f"{kind.plural}.yaml": "# Made from the models in reconciler/model/state.py by deploy/generate.py.\n"
+        f"{kind.plural}.yaml": "# Made from the models in reconciler/model/ by deploy/generate.py.\n"
         + yaml.dump(definition(kind), Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
         for kind in KINDS
     }

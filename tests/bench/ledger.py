@@ -21,15 +21,8 @@ from reconciler.loop.ledger import Ledger
 from reconciler.loop.telemetry import Telemetry
 from reconciler.model.ids import RepositoryName, Version
 from reconciler.model.record import OutboxEntry, Record
-from reconciler.model.state import (
-    Phase,
-    ReleaseRef,
-    ReleaseState,
-    ReleaseStatus,
-    RepositoryState,
-    RepositoryStatus,
-    VersionRef,
-)
+from reconciler.model.repository import RepositoryState, RepositoryStatus
+from reconciler.model.state import Phase, ReleaseRef, ReleaseState, ReleaseStatus, VersionRef
 from reconciler.trust.keys import generate_key, load_private_key
 from tests.bench.measure import figure, median, timed
 from tests.bench.plan import REPOSITORY, trust_of

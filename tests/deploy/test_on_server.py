@@ -12,7 +12,8 @@ import render_cases as cases
 from api_server import collection_of, condition, differences, path_of, placed
 
 from reconciler.model.objects import SCALE_MANAGER
-from reconciler.model.state import ReleaseState, RepositoryState, TargetState, pack
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, TargetState, pack
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DAEMON = {

@@ -2,16 +2,14 @@
 
 from datetime import UTC, datetime
 
+from reconciler.model.repository import AcceptedDocument, RepositoryState, RepositoryStatus
 from reconciler.model.state import (
-    AcceptedDocument,
     Directive,
     InventoryEntry,
     Phase,
     ReleaseRef,
     ReleaseState,
     ReleaseStatus,
-    RepositoryState,
-    RepositoryStatus,
     Role,
     TargetState,
     TargetStatus,

@@ -20,7 +20,8 @@ from reconciler.edges.kube.states import States, decode, encode
 from reconciler.edges.kube.table import Table
 from reconciler.edges.kube.watch import ClusterCache, HomeCache, StateTable
 from reconciler.model.objects import ObjectRef
-from reconciler.model.state import ReleaseState, RepositoryState, TargetState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, TargetState
 
 STATE = "prod-fraud-0a1b2c3d"
 

@@ -23,8 +23,8 @@ from reconciler.loop.snapshot import Index, Publication, Snapshot
 from reconciler.loop.statements import statement_of
 from reconciler.model.ids import BlobId, ReleaseKey
 from reconciler.model.release import Effective
+from reconciler.model.repository import AcceptedDocument
 from reconciler.model.state import (
-    AcceptedDocument,
     Apply,
     Directive,
     HookOutcome,

@@ -8,7 +8,7 @@ from loop_acme import NOW, REPOSITORY, TRUST, trust
 
 from reconciler.errors import Misused
 from reconciler.loop.mounted import TrustFiles
-from reconciler.model.state import MountedTrust
+from reconciler.model.repository import MountedTrust
 from reconciler.trust.succession import in_force
 
 

@@ -14,8 +14,8 @@ from reconciler.errors import Misused
 from reconciler.model.cluster import Cluster
 from reconciler.model.plan import Condition, Gate, condition
 from reconciler.model.record import OutboxEntry, Record, SignatureFact
+from reconciler.model.repository import AcceptedDocument, RepositoryState, RepositoryStatus
 from reconciler.model.state import (
-    AcceptedDocument,
     Directive,
     InventoryEntry,
     Phase,
@@ -24,8 +24,6 @@ from reconciler.model.state import (
     ReleaseRef,
     ReleaseState,
     ReleaseStatus,
-    RepositoryState,
-    RepositoryStatus,
     Role,
     TargetState,
     TargetStatus,

@@ -5,15 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.model.plan import Condition, Gate
-from reconciler.model.state import (
-    Phase,
-    ReleaseRef,
-    ReleaseState,
-    ReleaseStatus,
-    RepositoryState,
-    RepositoryStatus,
-    VersionRef,
-)
+from reconciler.model.repository import RepositoryState, RepositoryStatus
+from reconciler.model.state import Phase, ReleaseRef, ReleaseState, ReleaseStatus, VersionRef
 from reconciler.plan.why import why
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)

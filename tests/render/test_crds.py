@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 from render_cases import REPOSITORY, directive, fraud, sha
 
-from reconciler.model.state import ReleaseState, RepositoryState, TargetState, pack
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, TargetState, pack
 from reconciler.render.crds import KINDS, definition, structural
 
 SINCE = "2026-11-24T09:00:00Z"

@@ -18,7 +18,8 @@ from reconciler.edges.kube.connect import Connection, segment
 from reconciler.edges.kube.resources import RELEASE_STATE, REPOSITORY_STATE, TARGET_STATE, Kind, known_collection
 from reconciler.errors import ReconcilerError, Stalled
 from reconciler.model.objects import FIELD_MANAGER, LABEL_MANAGED, LABEL_RELEASE, MANAGED_BY
-from reconciler.model.state import ReleaseState, RepositoryState, TargetState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, TargetState
 
 ASKED = "reconciler.dev/look-now"
 """The annotation by which a person asks the daemon to look; our next write takes it away."""

@@ -22,7 +22,8 @@ from reconciler.edges.kube.states import KINDS, State, Stored, Unreadable, decod
 from reconciler.edges.kube.table import Table
 from reconciler.model.facts import LiveObject
 from reconciler.model.objects import LABEL_MANAGED, MANAGED_BY, ObjectRef
-from reconciler.model.state import ReleaseState, RepositoryState, TargetState
+from reconciler.model.repository import RepositoryState
+from reconciler.model.state import ReleaseState, TargetState
 
 WATCHED = (
     resources.DEPLOYMENT,
