@@ -72,6 +72,8 @@ class Snapshot:
     followed: tuple[Governed, ...]
     releases: Mapping[ReleaseKey, ReleaseFile]
     governed: Mapping[Identity, Governed]
+    by_kind: Mapping[str, Mapping[str, Governed]]
+    """The same by kind and name: every pass asks for some."""
     refused: Mapping[Identity, str]
     doubles: Mapping[ReleaseKey, str]
     approvals: Mapping[ReleaseKey, tuple[SignatureFile, ...]]
@@ -86,9 +88,9 @@ class Snapshot:
         """The first entries of the tree that are not read, each with its reason; empty when all is."""
         return "; ".join(shown(self.rejected))
 
-    def documents(self, kind: str) -> dict[str, Governed]:
+    def documents(self, kind: str) -> Mapping[str, Governed]:
         """Governing documents of one kind that are in force, by name."""
-        return {name: governed for (of, name), governed in self.governed.items() if of == kind}
+        return self.by_kind.get(kind, {})
 
     def accepted(self) -> dict[str, AcceptedDocument]:
         """What to remember as accepted, by path."""
@@ -127,6 +129,7 @@ class Index:
         self._by_runtime: dict[str, set[ReleaseKey]] = {}
         self._dependents: dict[ReleaseKey, frozenset[ReleaseKey]] = {}
         self._governed: dict[Identity, Governed] = {}
+        self._by_kind: dict[str, dict[str, Governed]] = {}
         self._refused: dict[Identity, str] = {}
         self._doubles: dict[ReleaseKey, str] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
@@ -170,8 +173,9 @@ class Index:
             trust=self._trust,
             followed=self._followed,
             releases=self._releases,
-            governed=dict(self._governed),
-            refused=dict(self._refused),
+            governed=self._governed,  # replaced as one, like `refused` and `by_kind`
+            by_kind=self._by_kind,
+            refused=self._refused,
             doubles=dict(self._doubles),
             approvals=self._apart.approvals,
             removals=self._apart.removals,
@@ -335,6 +339,9 @@ class Index:
             recall=self._recall, limit=self._limit, now=now,
         )  # fmt: skip
         self._governed, self._refused = judgement.governed, judgement.refused
+        self._by_kind = {}
+        for (kind, name), row in self._governed.items():
+            self._by_kind.setdefault(kind, {})[name] = row
         self._trust, self._followed = judgement.trust, judgement.followed
         names = set(before) | set(self._governed) | set(refused) | set(self._refused)
         return frozenset(
