@@ -22,11 +22,9 @@ TrustPath = Annotated[Path, typer.Argument(metavar="FILE", help="The trust file.
 
 def read_trust_at(path: Path) -> "TrustFile":
     """The trust file at `path`; raises Invalid with every problem, Misused when it cannot be read."""
-    from reconciler.documents.load import load
-    from reconciler.trust.people import read_trust
+    from reconciler.loop.mounted import trust_in
 
-    tree = load(str(path), _bytes(path))
-    return read_trust(tree.data, path=str(path), locate=tree.positions.value)
+    return trust_in(str(path), _bytes(path))
 
 
 def trusted(path: Path) -> "TrustFile":

@@ -32,12 +32,17 @@ class Mounted:
         return MountedTrust(version=self.file.spec.version, sha256=self.digest)
 
 
+def trust_in(path: str, data: bytes) -> TrustFile:
+    """The trust file that these bytes are; raises Invalid with every problem and its place in `path`."""
+    tree = load(path, data)
+    return read_trust(tree.data, path=path, locate=tree.positions.value)
+
+
 def read_trust_file(path: Path, repository: RepositoryName) -> Mounted:
     """Read and check a trust file; raises Misused with every problem."""
     try:
         data = path.read_bytes()
-        tree = load(str(path), data)
-        file = read_trust(tree.data, path=str(path), locate=tree.positions.value)
+        file = trust_in(str(path), data)
     except OSError as error:
         raise Misused(f"the trust file {path} cannot be read: {error.strerror}") from None
     except ReconcilerError as error:

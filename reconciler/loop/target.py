@@ -38,6 +38,7 @@ def reconcile_target(key: TargetKey, world: World) -> float | None:
     stored = cluster.stored(key.release)
     seen = observe(key, stored.value if stored else None, cluster, world)
     if seen is None:
+        world.deleted.pop(key, None)
         return None
     wanted = world.rendering(key, seen.directive, seen.effective, seen.kinds)
     try:

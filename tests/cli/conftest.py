@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cli_world import World
+from cli_world import ADA, World
 
 from reconciler.cli.app import run
 
@@ -63,3 +63,23 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture
 def world(tmp_path) -> World:
     return World(tmp_path)
+
+
+@pytest.fixture
+def signed(world: World, reconciler: Callable[..., Result]) -> Callable[[], Callable[..., Result]]:
+    """signed(): ada signs and commits all of it; dee may remove, cy approves. Gives `reconciler`, run in the clone."""
+
+    def make() -> Callable[..., Result]:
+        trust = world.trust(ada="platform", cy="risk", dee="lead")
+        world.checkout.set_config("reconciler.trust", str(trust))
+
+        def call(*arguments: object, who: str = "") -> Result:
+            key = ("--key", world.key(who)) if who else ()
+            return reconciler(*arguments, *key, at=world.root)
+
+        for path in ("environments/prod.yaml", "clusters/eu-1.yaml", "releases/prod/fraud.yaml"):
+            assert call("sign", path, who="ada").code == 0
+        world.checkout.commit("signed", ADA)
+        return call
+
+    return make

@@ -4,7 +4,7 @@ import subprocess
 
 import orjson
 import pytest
-from cli_world import ADA, ENVIRONMENT
+from cli_world import ENVIRONMENT
 
 from reconciler.digest import pruned_of
 from reconciler.model.state import PruneMark
@@ -18,19 +18,9 @@ WAITS = {"eu-1": [{**MARK, "sequence": 3, "uid": "u", "confirm": True}]}
 
 
 @pytest.fixture
-def clone(world, reconciler):
-    """Everything is signed by ada and committed; dee may remove, cy approves. Call it as `reconciler`, in the clone."""
-    trust = world.trust(ada="platform", cy="risk", dee="lead")
-    world.checkout.set_config("reconciler.trust", str(trust))
-
-    def call(*arguments, who=""):
-        key = ("--key", world.key(who)) if who else ()
-        return reconciler(*arguments, *key, at=world.root)
-
-    for path in ("environments/prod.yaml", "clusters/eu-1.yaml", FILE):
-        assert call("sign", path, who="ada").code == 0
-    world.checkout.commit("signed", ADA)
-    return call
+def clone(signed):
+    """A signed clone."""
+    return signed()
 
 
 def git(world, *arguments, data=b""):

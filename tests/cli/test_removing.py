@@ -13,20 +13,10 @@ ASKING = ENVIRONMENT + "  approvals: {rules: [{role: risk, count: 1}]}\n"
 
 
 @pytest.fixture
-def clone(world, reconciler):
-    """Everything is signed by ada and committed; dee may remove, cy approves. Call it as `reconciler`, in the clone."""
+def clone(world, signed):
+    """A signed clone whose production asks risk."""
     world.write("environments/prod.yaml", ASKING)
-    trust = world.trust(ada="platform", cy="risk", dee="lead")
-    world.checkout.set_config("reconciler.trust", str(trust))
-
-    def call(*arguments, who=""):
-        key = ("--key", world.key(who)) if who else ()
-        return reconciler(*arguments, *key, at=world.root)
-
-    for path in ("environments/prod.yaml", "clusters/eu-1.yaml", FILE):
-        assert call("sign", path, who="ada").code == 0
-    world.checkout.commit("signed", ADA)
-    return call
+    return signed()
 
 
 def test_a_release_ends_with_its_file_and_a_signature(clone, world):
