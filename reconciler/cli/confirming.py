@@ -8,7 +8,7 @@ or nothing. Rule: it is added to the person's file, so that their approval of a 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.cli.approving import Desk, Subject
+from reconciler.cli.desk import Desk, Subject
 from reconciler.errors import Misused, NotFound, Refused
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.approving import CONFIG_TRUST, Desk, Key, Subject, TrustFileOption
+from reconciler.cli.desk import CONFIG_TRUST, Desk, Key, Subject, TrustFileOption
 from reconciler.cli.signing import (
     BLOCK,
     Repository,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.approving import CONFIG_TRUST, Key, TrustFileOption
+from reconciler.cli.desk import CONFIG_TRUST, Key, TrustFileOption
 from reconciler.cli.signing import Repository
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.app import new_app
-from reconciler.cli.approving import CONFIG_TRUST, Key, TrustFileOption
+from reconciler.cli.desk import CONFIG_TRUST, Key, TrustFileOption
 from reconciler.cli.running import Config
 from reconciler.cli.signing import Repository, chosen_key, repository_name
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused

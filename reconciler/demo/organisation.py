@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli.approving import CONFIG_TRUST
+from reconciler.cli.desk import CONFIG_TRUST
 from reconciler.cli.signing import CONFIG_REPOSITORY, sign_file
 from reconciler.documents.schema import is_document_path, parse
 from reconciler.edges.git import Actor
