@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
@@ -66,6 +66,50 @@ class LedgerSettings(Wire):
     )
 
 
+class GitHubApp(Wire):
+    """A GitHub App's installation: its short-lived tokens are made with the App's private key."""
+
+    id: Annotated[int, Field(ge=1)]
+    installation: Annotated[int, Field(ge=1)]
+    key_file: FilePath
+
+
+class WebhookSettings(Wire):
+    """What the forge signs its deliveries with; they are taken at `/webhooks/<repository>` of `listen.web`."""
+
+    secret_file: FilePath
+
+
+class ForgeSettings(Wire):
+    """Where the repository's pull requests are, and who we are there."""
+
+    type: Literal["github", "gitlab", "gitea", "none"] = "none"
+    """Forgejo is a gitea. none: everything but pull requests works."""
+    url: Annotated[
+        str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,253}(/[A-Za-z0-9._/-]{0,200})?$")
+    ] = ""
+    """The API's address; default: the forge's own (github, gitlab), or the host of the repository's url (gitea)."""
+    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$", max_length=300)] = ""
+    """owner/name; default: the path of the repository's url."""
+    token_file: FilePath | None = None
+    app: GitHubApp | None = None
+    webhook: WebhookSettings | None = None
+    forks: bool = False
+    """True: pull requests from forks are planned, too, as data only."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.type == "none":
+            if self.token_file or self.app or self.webhook or self.url:
+                raise ValueError("name the forge's type: github, gitlab or gitea")
+            return self
+        if bool(self.token_file) == bool(self.app):
+            raise ValueError("a forge needs tokenFile or, on github, app, and not both")
+        if self.app and self.type != "github":
+            raise ValueError("app is GitHub's; name a tokenFile")
+        return self
+
+
 class RepositorySettings(Wire):
     """One watched repository."""
 
@@ -80,6 +124,7 @@ class RepositorySettings(Wire):
     credentials: Credentials = Credentials()
     trust: FilePath
     ledger: LedgerSettings = LedgerSettings()
+    forge: ForgeSettings = ForgeSettings()
 
 
 class Signing(Wire):
@@ -128,11 +173,23 @@ class Listen(Wire):
     metrics: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}:[0-9]{1,5}$"), AfterValidator(_port)
     ] = "127.0.0.1:9090"
+    web: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}:[0-9]{1,5}$"), AfterValidator(_port)] = (
+        "127.0.0.1:8080"
+    )
+    """Where forges reach us: webhooks. Listened on only when a repository has one."""
 
     def address(self) -> tuple[str, int]:
-        """Host and port."""
-        host, _, port = self.metrics.rpartition(":")
-        return host.strip("[]"), int(port)
+        """Host and port of health and metrics."""
+        return _address(self.metrics)
+
+    def web_address(self) -> tuple[str, int]:
+        """Host and port of webhooks."""
+        return _address(self.web)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 class Config(Wire):
@@ -262,6 +319,16 @@ def _files(config: Config) -> Iterator[tuple[Field_, str, Check]]:
         if credentials.ssh_key_file and credentials.known_hosts_file:
             yield (*at, "credentials", "sshKeyFile"), credentials.ssh_key_file, _private
             yield (*at, "credentials", "knownHostsFile"), credentials.known_hosts_file, _readable
+        yield from _forge_files((*at, "forge"), repository.forge)
+
+
+def _forge_files(at: Field_, forge: ForgeSettings) -> Iterator[tuple[Field_, str, Check]]:
+    if forge.token_file:
+        yield (*at, "tokenFile"), forge.token_file, _private
+    if forge.app:
+        yield (*at, "app", "keyFile"), forge.app.key_file, _private
+    if forge.webhook:
+        yield (*at, "webhook", "secretFile"), forge.webhook.secret_file, _private
 
 
 def _readable(path: Path) -> str:
