@@ -64,6 +64,12 @@ class Apart:
         self.removals: Mapping[ReleaseKey, Mapping[str, SignatureFile]] = {}
         """By release and cluster (`*`: all of it)."""
 
+    def fork(self) -> "Apart":
+        """Another one that holds the same."""
+        other = Apart(self._repository, self._read)
+        other.approvals, other.removals = self.approvals, self.removals
+        return other
+
     def take(self, changed: Mapping[str, BlobId | None]) -> set[ReleaseKey]:
         """Take over what changed (path → blob, None: gone); the releases that it is about."""
         return self._take_approvals(changed) | self._take_removals(changed)

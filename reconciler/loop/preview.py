@@ -1,6 +1,6 @@
 """What a merge would do: the same passes as the daemon's, up to where they would write. Writes nothing anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.errors import ReconcilerError
 from reconciler.loop.admitting import admit
@@ -21,7 +21,12 @@ from reconciler.plan.order import order
 def previews(world: World, snapshot: Snapshot) -> Iterator[Preview]:
     """One preview per release of the repository, by key; `world` must already show this snapshot."""
     stored = {release_key(row.value.release) for row in world.home.releases().values()}
-    keys = sorted(set(snapshot.releases) | {key for key in stored if key.repository == snapshot.repository})
+    return previews_of(world, set(snapshot.releases) | {key for key in stored if key.repository == snapshot.repository})
+
+
+def previews_of(world: World, chosen: Iterable[ReleaseKey]) -> Iterator[Preview]:
+    """One preview per release of these that there is something to say of, by key, of the trunk that `world` shows."""
+    keys = sorted(chosen)
     try:
         for key in keys:
             facts = gather(key, world)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.documents.complete import Completion
@@ -135,6 +136,18 @@ class Index:
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._trust: TrustFile | None = None  # the one in force, once all was judged
         self._followed: tuple[Governed, ...] = ()
+
+    def fork(self) -> "Index":
+        """Another index that knows the same: what it takes over changes nothing here. Costs a copy of the tables."""
+        other = Index(self._repository, read=self._read, recall=self._recall, limit=self._limit)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | set):
+                setattr(other, name, _copied(value))
+            elif isinstance(value, Apart):
+                other._apart = value.fork()
+            else:  # a value that is replaced as one
+                setattr(other, name, value)
+        return other
 
     def publish(
         self,
@@ -390,6 +403,13 @@ def snapshot_of(
         dict(files), revision=revision, trust=trust, accepted=accepted, rejected=(), now=now, everything=True
     )
     return publication.snapshot
+
+
+def _copied(table: Any) -> Any:
+    """A copy of a table, and of the sets that it holds: those are changed in place."""
+    if isinstance(table, set):
+        return set(table)
+    return {key: set(value) if isinstance(value, set) else value for key, value in table.items()}
 
 
 def _governs(known: File | None) -> bool:

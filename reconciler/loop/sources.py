@@ -209,6 +209,24 @@ class Source:
         )
         return self.snapshot
 
+    def as_if(self, revision: Revision) -> Publication:
+        """The trunk as it would be at a commit of the mirror, and whom the step to there concerns; nothing is accepted.
+
+        Costs what differs. Raises Retry while the trunk was not read yet.
+        """
+        with self._polling:
+            if self.snapshot is None or self._walked is None:
+                raise Retry(f"{self.repository} has not been read yet", reason="NotReadYet")
+            walked = self.mirror.trees.walk(revision, self._path)
+            return self._index.fork().publish(
+                {row.path: row.after for row in changes(self._walked, walked)},
+                revision=revision,
+                trust=self._trust.mounted.file,
+                accepted=self.snapshot.accepted(),
+                rejected=tuple(str(entry) for entry in walked.rejected),
+                now=self._now(),
+            )
+
     @staticmethod
     def _revision(found: Any) -> Revision:
         revision: Revision = getattr(found, "new", None) or found.revision

@@ -4,6 +4,7 @@ The world holds no decision. What passes share is replaced by one assignment (sn
 caches, ledger); the caches here are by content, so losing them costs time only.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -77,7 +78,16 @@ class World:
         self._troubles: dict[Key, str] = {}
         self._written: dict[ReleaseKey, datetime] = {}
         self.deleted: dict[TargetKey, datetime] = {}  # when a target's pass last deleted something
+        self.shown: Mapping[RepositoryName, Snapshot] = {}
+        """Trunks that are looked at in place of what the sources published: `showing`."""
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
+
+    def showing(self, snapshot: Snapshot) -> "World":
+        """The same world with another trunk, for previews: nothing is written to it, and what it claims is its own."""
+        other = copy.copy(self)
+        other.claims = Claims()
+        other.shown = {snapshot.repository: snapshot}
+        return other
 
     @property
     def home_uid(self) -> str:
@@ -87,7 +97,7 @@ class World:
     def snapshot(self, repository: RepositoryName) -> Snapshot | None:
         """The trunk as last published; None before the first time."""
         source = self.sources.get(repository)
-        return source.snapshot if source else None
+        return self.shown.get(repository) or (source.snapshot if source else None)
 
     def commit(self, repository: RepositoryName, revision: Revision) -> CommitFact | None:
         """What Git says of a commit; nothing in it is trusted."""

@@ -199,15 +199,21 @@ class Published:
         return Index(REPOSITORY, read=self.repo.read, recall=self.repo.recall, limit=LIMIT)
 
     def publish(self, *, everything: bool = False) -> Snapshot:
-        changed: dict[str, BlobId | None] = {
+        self.last = self._publish(self.index, self._changed(), everything=everything)
+        self.before = dict(self.repo.files)
+        self.accepted = self.last.snapshot.accepted()
+        return self.last.snapshot
+
+    def as_if(self) -> Publication:
+        """What the files would be as the trunk, by a fork: nothing is taken over."""
+        return self._publish(self.index.fork(), self._changed())
+
+    def _changed(self) -> dict[str, BlobId | None]:
+        return {
             path: self.repo.files.get(path)
             for path in {*self.before, *self.repo.files}
             if self.before.get(path) != self.repo.files.get(path)
         }
-        self.last = self._publish(self.index, changed, everything=everything)
-        self.before = dict(self.repo.files)
-        self.accepted = self.last.snapshot.accepted()
-        return self.last.snapshot
 
     def afresh(self, accepted: Mapping[str, AcceptedDocument]) -> Snapshot:
         """The same by an index that has seen nothing: a daemon that starts again."""

@@ -165,6 +165,29 @@ def test_a_snapshot_that_was_published_never_changes(edits):
     assert told(first) == copy
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(EDITS, max_size=3), st.lists(EDITS, min_size=1, max_size=4))
+def test_a_fork_tells_what_would_be_and_the_index_it_came_from_stays_as_it_was(before, after):
+    """What a pull request is planned with."""
+    world = Published(Repo())
+    for one in before:
+        edit(world.repo, *one)
+    trunk, files = world.publish(), dict(world.repo.files)
+    for one in after:
+        edit(world.repo, *one)
+    forked = world.as_if()
+    assert told(forked.snapshot) == told(world.afresh(trunk.accepted()))
+    moved = {
+        key
+        for key in {*trunk.releases, *forked.snapshot.releases}
+        if standing(trunk, key) != standing(forked.snapshot, key)
+    }
+    assert moved <= forked.affected
+    world.repo.files = files
+    assert told(world.publish()) == told(trunk)
+    assert world.last.affected == frozenset()
+
+
 # --- who has to look again
 
 

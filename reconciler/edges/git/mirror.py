@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.edges.git.objects import Objects
-from reconciler.edges.git.remote import MIB, Remote, check_ref, check_revision
+from reconciler.edges.git.remote import MIB, Remote, check_head_ref, check_ref, check_revision
 from reconciler.edges.git.run import LOCAL_TIMEOUT, Ending, Git, Output
 from reconciler.edges.git.walk import MAX_BLOB, MAX_FILES, Trees
 from reconciler.errors import Conflict, Misused, Retry
@@ -139,6 +139,25 @@ class Mirror:
             if self._list(check_ref(ref)) is None:
                 return None
             return self._fetch(ref, f"{_OTHERS}/{ref.removeprefix('refs/')}")
+
+    def fetch_head(self, ref: str, head: Revision) -> None:
+        """Bring a pull request's head, which the forge keeps at `ref` of the base repository; nothing if it is here.
+
+        Raises `Retry`: as `fetch`, and HeadMoved when the ref is gone or is, and contains, something else by now.
+        """
+        check_head_ref(ref)
+        with self.lock:
+            self.ensure()
+            (known,) = self.objects.info([check_revision(head)])
+            if known is None and not self._contains_now(
+                self._fetch(ref, f"{_OTHERS}/{ref.removeprefix('refs/')}"), head
+            ):
+                raise Retry(f"{ref} of {self.remote.shown} is not {head[:12]} any more.", reason="HeadMoved")
+
+    def forget_head(self, ref: str) -> None:
+        """Keep a pull request's head no longer."""
+        with self.lock:
+            self._delete(f"{_OTHERS}/{check_head_ref(ref).removeprefix('refs/')}")
 
     def refs_under(self, prefix: str) -> dict[str, Revision]:
         """What the remote has under a prefix of refs (`refs/reconciler/trunk`): by full name; one `ls-remote`."""
@@ -330,6 +349,9 @@ class Mirror:
 
     def _packs(self) -> frozenset[Path]:
         return frozenset((self.folder / "objects/pack").glob("*"))
+
+    def _contains_now(self, revision: Revision | None, ancestor: Revision) -> bool:
+        return revision is not None and self._contains(revision, ancestor)
 
     def _contains(self, revision: Revision, ancestor: Revision) -> bool:
         """Whether `ancestor` is the revision or lies behind it; an ancestor we do not have does not."""

@@ -31,6 +31,7 @@ _SCP = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:(?!//)")
 _REF_PART = r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*"
 _BRANCH = re.compile(rf"{_REF_PART}(?:/{_REF_PART})*")
 _REF = re.compile(rf"refs/(?:heads|tags|reconciler)/{_REF_PART}(?:/{_REF_PART})*")
+_HEAD = re.compile(r"refs/(?:pull|merge-requests)/[1-9][0-9]{0,9}/head")
 _HEX = re.compile(r"[0-9a-f]{40}")
 _SSH_FILE = re.compile(r"/[A-Za-z0-9._@+/-]+")
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
@@ -169,6 +170,13 @@ def check_ref(ref: str) -> str:
     doubtful = ".." in ref or "@{" in ref or any(part.endswith((".lock", ".")) for part in parts)
     if doubtful or len(ref) > 255 or not _REF.fullmatch(ref):  # noqa: PLR2004  # a ref is a file name: 255 bytes
         raise Misused(f"The ref {ref!r} is not one that may be used.")
+    return ref
+
+
+def check_head_ref(ref: str) -> str:
+    """The ref itself when it is where a forge keeps the head of a pull request; raises `Misused` otherwise."""
+    if not _HEAD.fullmatch(ref):
+        raise Misused(f"The ref {ref!r} is not the head of a pull request.")
     return ref
 
 

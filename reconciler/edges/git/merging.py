@@ -1,0 +1,68 @@
+"""What a merge would come to, without merging: the tree of two commits joined, made in the mirror and on no branch.
+
+Not a merge of anybody's branch, and nothing is pushed. Rules: the same two commits make the same commit, so that what
+was planned can be told from what was not; no merge driver and no filter is run, for a mirror configures none and a bare
+repository reads no attributes; a conflict is an answer with paths. What is made here belongs to no ref and goes when
+the mirror is made anew or tidied.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.edges.git.commit import Actor, commit_payload
+from reconciler.edges.git.mirror import Mirror
+from reconciler.edges.git.names import printable
+from reconciler.edges.git.remote import check_revision
+from reconciler.edges.git.run import Ending
+from reconciler.errors import Refused
+from reconciler.model.ids import Revision
+
+_NOBODY = Actor(name="merge result", email="nobody@localhost")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_CONFLICTS = 1  # the exit status of `git merge-tree`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """They merge: `revision` is a commit of the result with both as parents, in the mirror only."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicting:
+    """They do not: both changed these paths, printable, in order."""
+
+    paths: tuple[str, ...]
+
+
+def merge(mirror: Mirror, base: Revision, head: Revision) -> Merged | Conflicting:
+    """The result of merging `head` into `base`, both in the mirror; raises `Refused` when they have nothing in common.
+
+    Squashed or rebased, the same change ends in the same tree.
+    """
+    words = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z"]
+    with mirror.lock:
+        mirror.ensure()
+        output = mirror.git.run([*words, check_revision(base), check_revision(head)])
+        rows = [row for row in output.stdout.split(b"\0") if row]
+        if output.ending is not Ending.EXITED or output.status not in {0, _CONFLICTS} or not rows:
+            raise Refused(f"{head[:12]} cannot be merged into {base[:12]}: {output.detail or output.ending.value}")
+        if output.status == _CONFLICTS:
+            return Conflicting(paths=tuple(sorted({printable(row) for row in rows[1:]})))
+        tree = check_revision(rows[0].decode("ascii", "replace"))
+        payload = commit_payload(
+            tree=tree, parents=(base, head), author=_NOBODY, committer=_NOBODY, when=_EPOCH, message="Merge result"
+        )
+        made = mirror.git.run(["hash-object", "-t", "commit", "-w", "--stdin"], stdin=payload)
+    if not made.ok:
+        raise mirror.objects.damage(made.detail)
+    return Merged(revision=Revision(made.stdout.decode("ascii").strip()))
+
+
+def fork_point(mirror: Mirror, one: Revision, other: Revision) -> Revision | None:
+    """The newest commit that both contain; None when there is none."""
+    with mirror.lock:
+        mirror.ensure()
+        output = mirror.git.run(["merge-base", check_revision(one), check_revision(other)])
+    return Revision(check_revision(output.stdout.decode("ascii").split()[0])) if output.ok else None
