@@ -22,6 +22,7 @@ from reconciler.errors import NotFound, ReconcilerError, Refused, Unreachable
 from reconciler.loop.bundle import shipped_policies
 from reconciler.loop.endpoints import Endpoints
 from reconciler.loop.fleet import REPORT, ClusterKey, Fleet
+from reconciler.loop.forges import Forges
 from reconciler.loop.home import Home
 from reconciler.loop.leader import RENEW, Leader, identity
 from reconciler.loop.ledger import Ledger
@@ -85,6 +86,7 @@ class Daemon:
         self._workers = [Worker(self.world, log) for _ in range(config.limits.workers)]
         self._wakers: Wakers | None = None
         self._endpoints: Endpoints | None = None
+        self._forges = Forges(settings, telemetry=self.telemetry, now=now, look=self._look_at_repository)
 
     # --- building
 
@@ -186,8 +188,8 @@ class Daemon:
         stored = self._home.release(key)
         if stored is None or not stored.asked:
             return
-        if self._wakers and key.repository in self.world.sources:
-            self._wakers.look(self.world.sources[key.repository])
+        if key.repository in self.world.sources:
+            self._look_at_repository(key.repository)
         for cluster in stored.value.status.directives:
             self.queue.add(TargetKey(release=key, cluster=ClusterName(cluster)))
 
@@ -202,6 +204,11 @@ class Daemon:
             self.queue.add(key)
         if kind != REPORT:  # a TargetState that somebody deleted or edited is drift like any other
             self.queue.add(TargetKey(release=key, cluster=cluster[1]))
+
+    def _look_at_repository(self, name: RepositoryName) -> None:
+        """Poll it as soon as a thread is free."""
+        if self._wakers:
+            self._wakers.look(self.world.sources[name])
 
     def _look_at_cluster(self, cluster: ClusterKey) -> None:
         """Look at everything that one cluster has, and at the releases that run there."""
@@ -228,6 +235,7 @@ class Daemon:
             config.listen.address(), alive=self.hanging, unready=self.unready, metrics=self._metrics
         )
         self._endpoints.start()
+        self._forges.start()
         self._home.start()
         self._thread(partial(self._leader.run, self._stop), "leader")
         for worker in self._workers:
@@ -270,6 +278,7 @@ class Daemon:
     def stop(self) -> None:
         """End within the grace period: running passes finish, the ledger is flushed once more, watches end."""
         self._stop.set()
+        self._forges.close()
         if self._wakers:
             self._wakers.close()
         self.queue.close()

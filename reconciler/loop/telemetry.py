@@ -24,6 +24,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "reconciler_request_seconds": ("histogram", "Duration of requests to Kubernetes API servers.", ("cluster",)),
     "reconciler_polls_total": ("counter", "Looks at a watched repository, by result.", ("repository", "result")),
+    "reconciler_webhooks_total": ("counter", "Deliveries of forges, taken or refused.", ("repository", "result")),
     "reconciler_releases": ("gauge", "Releases on the trunk.", ("repository",)),
     "reconciler_decisions_total": (
         "counter",
