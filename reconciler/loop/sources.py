@@ -7,7 +7,7 @@ until somebody who may signed that it goes on from there (`rewritten`). The poll
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -324,16 +324,20 @@ class Source:
         reason, message = refusal(step, found, answer.notes)
         known = [record for record in records if record.kind in (SEEN, ACCEPTED)]
         if not known or known[-1].detail.get("from") != step.old or known[-1].kind == ACCEPTED:
-            self._write_down(trunk_rewritten_entry(self._scene(accepted), step, message))
+            self.write_down((trunk_rewritten_entry(self._scene(accepted), step, message),))
             self._home.tell(self.repository, warning=True, reason=reason, message=message, now=self._now())
         self._mark(self._status(), synced=False, reason=reason, message=message, exact=True)
         return reason
 
-    def _write_down(self, entry: OutboxEntry) -> None:
-        """Put a record into the outbox."""
-        self._home.change_repository(
-            self.repository, self._branch, lambda now: now.model_copy(update={"outbox": (*now.outbox, entry)})
-        )
+    def write_down(self, entries: Iterable[OutboxEntry]) -> None:
+        """Put records into the outbox; the ledger has them soon. Raises Retry when the home cluster was written to."""
+        new = tuple(entries)
+
+        def change(now: RepositoryStatus) -> RepositoryStatus:
+            waiting = (entry for entry in now.outbox if not self._ledger.has(entry))
+            return now.model_copy(update={"outbox": (*waiting, *new)})
+
+        self._home.change_repository(self.repository, self._branch, change)
         self._ledger.wake()
 
     def _follow_people(self, acceptance: Acceptance, status: RepositoryStatus) -> str:
