@@ -132,9 +132,9 @@ def _handler(
             headers = {name.lower(): value for name, value in self.headers.items()}
             status = judge(hook, headers, partial(_read, self.rfile), now())
             count(repository, "taken" if status is HTTPStatus.ACCEPTED else "refused")
-            self._answer(status)
             if status is HTTPStatus.ACCEPTED:
                 hook.look()
+            self._answer(status)
 
         def _answer(self, status: HTTPStatus) -> None:
             self.close_connection = True
