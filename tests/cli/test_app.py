@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.app import COMMANDS, Entry, load
 from reconciler.errors import Conflict, Invalid, Misused, NotFound, Problem, Refused, Retry, Stalled, Unreachable
 
-HEAVY = {"pydantic", "kubernetes", "cryptography", "rich", "yaml", "git", "orjson", "urllib3", "structlog"}
+HEAVY = {"pydantic", "kubernetes", "cryptography", "rich", "yaml", "git", "orjson", "urllib3", "structlog", "httpx"}
 WRITTEN = [
     name
     for name, entry in COMMANDS.items()

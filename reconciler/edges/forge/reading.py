@@ -1,0 +1,61 @@
+"""What the three forges' answers have in common when they are read into our values. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.pull import CommitStatus, PullState, Review
+
+GHOST = "ghost"  # whose account is gone
+
+
+def moment(text: str | None) -> datetime | None:
+    """An aware time of an answer; None where there is none."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """Forges tell times in seconds, cut off: what happened in this second may have this time."""
+    return moment.replace(microsecond=0)
+
+
+def login_of(user: dict[str, Any] | None, field: str = "login") -> str:
+    """Who somebody is there."""
+    return str((user or {}).get(field) or GHOST)
+
+
+def moved(data: dict[str, Any], head: str) -> str:
+    """Another text after a push, a comment or a review."""
+    return f"{data.get('updated_at') or ''} {head}"
+
+
+def state_of(data: dict[str, Any]) -> PullState:
+    """The state of a pull request, as GitHub and Gitea tell it."""
+    if data.get("merged_at"):
+        return PullState.MERGED
+    return PullState.OPEN if data["state"] == "open" else PullState.CLOSED
+
+
+def cut(text: str, limit: int) -> str:
+    """At most so many characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def latest(reviews: Iterable[tuple[Review, bool]]) -> tuple[Review, ...]:
+    """The latest review of every person, of (review, it is a vote) oldest first. A remark replaces no vote."""
+    newest: dict[str, tuple[Review, bool]] = {}
+    for review, vote in reviews:
+        before = newest.get(review.login)
+        if vote or before is None or not before[1]:
+            newest[review.login] = (review, vote)
+    return tuple(review for review, _ in newest.values())
+
+
+def newest(statuses: Iterable[tuple[int, CommitStatus]]) -> tuple[CommitStatus, ...]:
+    """The newest status of every context, of (id, status) in any order; sorted by context."""
+    found: dict[str, tuple[int, CommitStatus]] = {}
+    for number, status in statuses:
+        before = found.get(status.context)
+        if before is None or number > before[0]:
+            found[status.context] = (number, status)
+    return tuple(status for _, (_, status) in sorted(found.items()))
