@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.edges.forge.answers import Rejected, answered_at, total_of
-from reconciler.edges.forge.http import Client
+from reconciler.edges.forge.http import Client, listed
 from reconciler.edges.forge.reading import cut, latest, login_of, moment, moved, newest, state_of, whole_seconds
 from reconciler.errors import Refused, Retry
 from reconciler.model.ids import Revision
@@ -100,7 +100,7 @@ class Gitea:
         query: dict[str, str | int] = {**self._opened("recentupdate"), "page": 1, "limit": 1}
         answer = self._client.get("pulls", f"{self._root}/pulls", query)
         with self._client.understanding("pulls"):
-            total, entries = total_of(answer.headers), answer.json() or ()
+            total, entries = total_of(answer.headers), listed(answer.json())
             if total is None:
                 return None, False
             if not entries:
@@ -161,7 +161,7 @@ class Gitea:
         """Oldest first; Gitea gives all at once."""
         answer = self._client.get("comments", f"{self._root}/issues/{number}/comments")
         with self._client.understanding("comments"):
-            return tuple(_comment(data) for data in answer.json() or ())
+            return tuple(_comment(data) for data in listed(answer.json()))
 
     def comment(self, number: int, body: str) -> Comment:
         """Write a new one."""
@@ -185,7 +185,7 @@ class Gitea:
     def statuses(self, commit: str) -> Sequence[CommitStatus]:
         """From all pages of the combined status, which has the newest of every context."""
         path = f"{self._root}/commits/{quote(commit)}/status"
-        pages = self._client.pages("statuses", path, {"page": 1}, size=_PAGE, items=lambda data: data["statuses"])
+        pages = self._client.pages("statuses", path, {"page": 1}, size=_PAGE, items=lambda data: data["statuses"] or [])
         found = []
         for data in pages:
             with self._client.understanding("statuses"):

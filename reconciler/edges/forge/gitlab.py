@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.edges.forge.answers import UNREACHABLE, Rejected
-from reconciler.edges.forge.http import Client
+from reconciler.edges.forge.http import Client, listed
 from reconciler.edges.forge.reading import cut, login_of, moment, moved, newest, whole_seconds
 from reconciler.errors import Refused, Retry
 from reconciler.model.ids import Revision
@@ -169,7 +169,7 @@ class GitLab:
         """Who approves now; there are no other opinions, and none names a commit."""
         answer = self._client.get("reviews", f"{self._root}/merge_requests/{number}/approvals")
         with self._client.understanding("reviews"):
-            given = answer.json().get("approved_by") or ()
+            given = listed(answer.json()["approved_by"])
             return tuple(
                 Review(
                     id=int(one["user"]["id"]),

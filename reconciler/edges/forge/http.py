@@ -7,6 +7,7 @@ us to wait is left alone until then (`pace`).
 """
 
 import hashlib
+import logging
 import ssl
 import threading
 import time
@@ -52,6 +53,11 @@ _NOT_MODIFIED = 304
 _MOVED = frozenset({307, 308})
 _MOVED_READS = frozenset({301, 302, 303}) | _MOVED
 _ERRORS = 400
+
+
+# They log what a server sends, and a server may repeat a token; what is worth telling goes through `on_answer`.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 class TooLarge(Refused):
@@ -173,7 +179,7 @@ class Client:
             answer = self.get(call, path, following)
             with self.understanding(call):
                 data = answer.json()
-                entries = list((items(data) if items else data) or ())
+                entries = listed(items(data) if items else data)
             yield from entries[max(skip - seen, 0) :]
             seen += len(entries)
             linked, total = next_query(answer.headers), total_of(answer.headers)
@@ -310,6 +316,13 @@ class _Kept:
             while self._size > _KEPT_BYTES or len(self._answers) > _KEPT:
                 self._size -= len(self._answers.popitem(last=False)[1].body)
             return answer
+
+
+def listed(data: Any) -> list[Any]:
+    """A list of an answer; raises TypeError: what is no list is not an empty one."""
+    if isinstance(data, list):
+        return data
+    raise TypeError("not a list")
 
 
 def mask(text: str, token: str) -> str:
