@@ -141,6 +141,25 @@ def test_a_new_token_forgets_the_tags_of_the_old_one(fake, connect):
     assert "if-none-match" not in fake.seen[1].headers
 
 
+def test_a_token_that_may_not_ask_who_it_is_has_no_name_and_a_bad_one_is_refused(fake, forge):
+    fake.script(
+        "GET", "/user", Scripted(403, {"message": "Resource not accessible"}), Scripted(401, {"message": "Bad"})
+    )
+    assert forge.login() == ""
+    with pytest.raises(Refused, match="Bad"):
+        forge.login()
+
+
+def test_a_status_that_github_refuses_otherwise_and_a_pull_request_that_stays_open_are_refusals(fake, forge):
+    fake.add()
+    fake.script("POST", "/repos/{owner}/{repo}/statuses/{sha}", Scripted(403, {"message": "no right"}))
+    with pytest.raises(Refused, match="no right"):
+        forge.set_status(HEAD, TOLD)
+    fake.script("PATCH", "/repos/{owner}/{repo}/pulls/{pull_number}", Scripted(403, {"message": "no right"}))
+    with pytest.raises(Refused, match="no right"):
+        forge.close_pull(1)
+
+
 # Apps.
 
 

@@ -107,3 +107,28 @@ def test_a_limit_may_come_as_plain_text(fake, forge):
     with pytest.raises(Retry, match="wants us to wait: Retry later") as caught:
         forge.pulls()
     assert caught.value.reason == "ForgeLimited"
+
+
+def test_a_token_that_may_not_ask_who_it_is_has_no_name_and_a_bad_one_is_refused(fake, forge):
+    fake.script(
+        "GET", "/api/v4/user", Scripted(403, {"error": "insufficient_scope"}), Scripted(401, {"message": "401"})
+    )
+    assert forge.login() == ""
+    with pytest.raises(Refused, match="401"):
+        forge.login()
+
+
+def test_one_that_stays_open_is_not_closed(fake, forge):
+    fake.add()
+    fake.script("PUT", f"{MR}/{{merge_request_iid}}", Scripted(403, {"message": "403 Forbidden"}))
+    with pytest.raises(Refused, match="403 Forbidden"):
+        forge.close_pull(1)
+
+
+def test_the_refs_of_many_heads_are_bounded(fake, forge, monkeypatch):
+    monkeypatch.setattr("reconciler.edges.forge.gitlab._REMEMBERED", 2)
+    heads = [fake.add(branch=f"branch-{number}").head for number in range(3)]
+    forge.pulls()
+    for head in heads:
+        forge.set_status(head, PENDING)
+    assert [one.body.get("ref") for one in fake.asked("POST")] == [None, "branch-1", "branch-2"]

@@ -23,6 +23,7 @@ PLACES = {
     "a gitlab by ssh on its port": (
         "gitlab", "ssh://git@git.acme.example:2222/a/b/m.git", "https://git.acme.example/api/v4", "a/b/m",
     ),
+    "gitlab.com by ssh on 443": ("gitlab", "ssh://git@altssh.gitlab.com:443/a/m", "https://gitlab.com/api/v4", "a/m"),
     "a gitea on its port": ("gitea", "https://acme.example:3000/a/m", "https://acme.example:3000/api/v1", "a/m"),
     "a gitea below a path": (
         "gitea", "https://acme.example/git/a/m.git", "https://acme.example/git/api/v1", "a/m",

@@ -1,8 +1,8 @@
 """What an answer of a forge means: the error that says what to do next, and how long to wait.
 
-Pure: status, headers and body in, values out. Rules: a limit is recognised before a refusal, because GitHub answers
-both with 403; what a server says is cut, made one line and never trusted to be text; a message never holds a token, so
-callers mask it before they raise.
+Status, headers and body in, values out; our clock is asked only where the server tells no time. Rules: a limit is
+recognised before a refusal, because GitHub answers both with 403; what a server says is cut, made one line and never
+trusted to be text; a message never holds a token, so callers mask it before they raise.
 """
 
 import re

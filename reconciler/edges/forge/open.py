@@ -18,7 +18,7 @@ from reconciler.edges.forge.protocol import Forge
 from reconciler.errors import Misused, Refused, Retry
 
 if TYPE_CHECKING:
-    from reconciler.edges.forge.github_app import AppKey
+    from reconciler.edges.forge import github_app
     from reconciler.edges.forge.http import Client
 
 KINDS = ("github", "gitlab", "gitea")
@@ -135,7 +135,7 @@ def open_forge(
     url: str = "",
     project: str = "",
     token: Callable[[], str] | None = None,
-    app: "AppKey | None" = None,
+    app: "github_app.AppKey | None" = None,
     allow_plain_loopback: bool = False,
     pace: Pace | None = None,
     on_answer: Callable[[str, str, int, float], None] = _tell_nobody,
@@ -165,7 +165,7 @@ def _headers(kind: str) -> dict[str, str]:
 
 
 def _as_installation(
-    client: "Callable[..., Client]", as_app: "Client", app: "AppKey", project: str, branch: str
+    client: "Callable[..., Client]", as_app: "Client", app: "github_app.AppKey", project: str, branch: str
 ) -> Forge:
     from reconciler.edges.forge.github import GitHub
     from reconciler.edges.forge.github_app import Installation
