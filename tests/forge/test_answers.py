@@ -50,7 +50,7 @@ def test_without_a_date_it_is_ours(headers):
 
 
 SENTENCES = {
-    b'{"message":"Validation Failed","errors":[{"message":"too long"},{"code":"x"}]}': "Validation Failed; too long; code: x",
+    b'{"message":"Validation Failed","errors":[{"message":"long"},{"code":"x"}]}': "Validation Failed; long; code: x",
     b'{"message":{"base":["is missing"],"error":"no"}}': "no",
     b'{"message":{"state":["cannot transition"]}}': "state: cannot transition",
     b'{"error":"invalid_token","error_description":"was revoked"}': "invalid_token; was revoked",

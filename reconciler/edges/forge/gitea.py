@@ -184,7 +184,7 @@ class Gitea:
 
     def statuses(self, commit: str) -> Sequence[CommitStatus]:
         """From all pages of the combined status, which has the newest of every context."""
-        path = f"{self._root}/commits/{quote(commit)}/status"
+        path = f"{self._root}/commits/{quote(commit, safe='')}/status"
         pages = self._client.pages("statuses", path, {"page": 1}, size=_PAGE, items=lambda data: data["statuses"] or [])
         found = []
         for data in pages:
@@ -201,9 +201,9 @@ class Gitea:
             **({"target_url": status.url} if status.url else {}),
         }
         try:
-            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit)}", body)
+            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit, safe='')}", body)
         except Retry:
-            self._client.get("commit", f"{self._root}/git/commits/{quote(commit)}")  # raises NotFound
+            self._client.get("commit", f"{self._root}/git/commits/{quote(commit, safe='')}")  # raises NotFound
             raise
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullRequest:

@@ -152,7 +152,7 @@ class GitHub:
 
     def statuses(self, commit: str) -> Sequence[CommitStatus]:
         """From the combined status, which has the newest of every context."""
-        path = f"{self._root}/commits/{quote(commit)}/status"
+        path = f"{self._root}/commits/{quote(commit, safe='')}/status"
         pages = self._client.pages("statuses", path, {}, size=_PAGE, items=lambda data: data["statuses"])
         found = []
         for data in pages:
@@ -170,7 +170,7 @@ class GitHub:
             **({"target_url": status.url} if status.url else {}),
         }
         try:
-            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit)}", body)
+            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit, safe='')}", body)
         except Rejected as error:
             if error.status != _UNPROCESSABLE:
                 raise

@@ -184,7 +184,7 @@ class GitLab:
 
     def statuses(self, commit: str) -> Sequence[CommitStatus]:
         """The newest of every name, whatever pipeline it is in."""
-        path = f"{self._root}/repository/commits/{quote(commit)}/statuses"
+        path = f"{self._root}/repository/commits/{quote(commit, safe='')}/statuses"
         found = []
         for data in self._client.pages("statuses", path, {}, size=_PAGE):
             with self._client.understanding("statuses"):
@@ -202,7 +202,7 @@ class GitLab:
             **({"ref": ref} if ref else {}),
         }
         try:
-            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit)}", body)
+            self._client.send("status", "POST", f"{self._root}/statuses/{quote(commit, safe='')}", body)
         except Rejected as error:
             if error.status == _CONFLICT:  # another update of it is in progress
                 raise Retry(error.message, reason=UNREACHABLE) from error
