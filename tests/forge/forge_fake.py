@@ -226,6 +226,7 @@ def stamp(moment: datetime) -> str:
 def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # one packet for an answer
 
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
