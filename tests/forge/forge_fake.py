@@ -89,6 +89,7 @@ class Fake:
         self.seen: list[Seen] = []
         self.wrong: list[str] = []
         self.extra: dict[str, str] = {}
+        self.after_page: Callable[[], None] = lambda: None
         self.scripts: dict[tuple[str, str], deque[Scripted]] = {}
         self._ids = 100
         self._lock = threading.RLock()
@@ -209,6 +210,8 @@ class Fake:
         chosen = entries[(page - 1) * size : page * size]
         if page * size >= len(entries):
             return chosen, {}
+        if size > 1:
+            self.after_page()
         query = "&".join(f"{name}={value}" for name, value in {**seen.query, "page": str(page + 1)}.items())
         return chosen, {
             "Link": f'<http://elsewhere.example/repositories/1/x?{query}>; rel="next", <x?page=9>; rel="last"'

@@ -64,6 +64,32 @@ def test_all_pages_are_read_though_their_links_name_another_host_and_path(fake, 
     assert {one.headers["host"] for one in fake.seen} == {f"127.0.0.1:{fake.port}"}
 
 
+def test_one_that_slips_between_two_pages_while_another_is_closed_is_not_taken_for_gone(fake, forge):
+    for number in range(1, 131):
+        fake.add(branch=f"branch-{number}")
+    fake.tick()
+    forge.pulls()
+    fake.tick()
+    fake.add()  # so that the list is read again where nothing is tagged
+    fake.after_page = lambda: fake.pulls[3].__setattr__("state", "closed")  # all that follow move up by one
+    assert [pull.number for pull in forge.pulls()] == [*range(1, 132)]  # 3 was open when its page was read
+    fake.tick()
+    fake.pulls[131].updated = fake.now
+    assert [pull.number for pull in forge.pulls()] == [1, 2, *range(4, 132)]
+
+
+def test_one_that_left_the_list_is_gone_when_it_is_closed_elsewhere_aimed_or_not_there(fake, forge):
+    for _ in range(4):
+        fake.add()
+    fake.tick()
+    assert len(forge.pulls()) == 4
+    fake.tick()
+    fake.pulls[1].state = "closed"
+    fake.pulls[2].base = "develop"
+    del fake.pulls[3]
+    assert [pull.number for pull in forge.pulls()] == [4]
+
+
 def test_a_quiet_poll_is_one_small_answer(fake, forge):
     for _ in range(3):
         fake.add()

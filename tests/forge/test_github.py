@@ -1,6 +1,7 @@
 """What only GitHub does: votes, the cap on statuses, its ways to say that it is enough, and Apps."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -223,3 +224,23 @@ def test_a_key_that_is_none_is_refused_without_showing_it(content, fake, connect
         forge.pulls()
     assert "BEGIN" not in str(caught.value)
     assert fake.seen == []
+
+
+def test_no_error_shows_an_apps_token_or_its_word(fake, app_forge, caplog, monkeypatch):
+    now = datetime.now(UTC).timestamp()
+    monkeypatch.setattr("reconciler.edges.forge.github_app.time", SimpleNamespace(time=lambda: now))  # the same word
+    tokens = "/app/installations/{installation_id}/access_tokens"
+    app_forge.login()
+    word = fake.seen[-1].headers["authorization"].removeprefix("Bearer ")
+    shown = []
+    with caplog.at_level("DEBUG"):
+        fake.script("POST", tokens, Scripted(401, {"message": f"bad {word}"}))
+        fake.script("GET", PULLS, Scripted(422, {"message": "bad ghs_canary-installation-token-1"}))
+        for _ in range(2):
+            with pytest.raises(Refused) as caught:
+                app_forge.pulls()
+            shown += [str(caught.value), repr(caught.value), caught.value.hint]
+    told = "\n".join([*shown, caplog.text, repr(app_forge)])
+    assert "bad ***" in told
+    assert "canary" not in told
+    assert word.rpartition(".")[2] not in told

@@ -14,7 +14,17 @@ from urllib.parse import quote
 
 from reconciler.edges.forge.answers import Rejected, answered_at, total_of
 from reconciler.edges.forge.http import Client, listed
-from reconciler.edges.forge.reading import cut, latest, login_of, moment, moved, newest, state_of, whole_seconds
+from reconciler.edges.forge.reading import (
+    Standing,
+    cut,
+    latest,
+    login_of,
+    moment,
+    moved,
+    newest,
+    state_of,
+    whole_seconds,
+)
 from reconciler.errors import Refused, Retry
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
@@ -61,6 +71,7 @@ class Gitea:
         self._root = f"/repos/{quote(project)}"
         self._branch = branch
         self._login = ("", "")
+        self._standing = Standing(branch, self.pull)
         self._seen: _Seen | None = None
 
     def __repr__(self) -> str:
@@ -88,7 +99,7 @@ class Gitea:
         seen = self._seen
         if seen and mark == seen.mark:
             return seen.pulls
-        pulls = tuple(sorted(self._pulls("pulls", self._opened("oldest")), key=lambda pull: pull.number))
+        pulls = self._standing.settle(self._pulls("pulls", self._opened("oldest")))
         self._seen = _Seen(mark, pulls) if mark and settled else None
         return pulls
 

@@ -12,7 +12,17 @@ from urllib.parse import quote
 from reconciler.edges.forge.answers import Rejected
 from reconciler.edges.forge.github_app import Installation
 from reconciler.edges.forge.http import Client
-from reconciler.edges.forge.reading import cut, latest, login_of, moment, moved, newest, state_of, whole_seconds
+from reconciler.edges.forge.reading import (
+    Standing,
+    cut,
+    latest,
+    login_of,
+    moment,
+    moved,
+    newest,
+    state_of,
+    whole_seconds,
+)
 from reconciler.errors import NotFound, Refused
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
@@ -51,6 +61,7 @@ class GitHub:
         self._branch = branch
         self._app = app
         self._login = ("", "")
+        self._standing = Standing(branch, self.pull)
 
     def __repr__(self) -> str:
         return f"GitHub({self._client!r}, {self._root!r})"
@@ -76,7 +87,7 @@ class GitHub:
     def pulls(self) -> Sequence[PullRequest]:
         """All open ones to the watched branch: one conditional request for every hundred."""
         query = {"state": "open", "base": self._branch, "sort": "created", "direction": "asc"}
-        return tuple(sorted(self._pulls("pulls", query), key=lambda pull: pull.number))
+        return self._standing.settle(self._pulls("pulls", query))
 
     def merged_since(self, moment: datetime) -> Sequence[PullRequest]:
         """Read from the newest change back to this moment."""

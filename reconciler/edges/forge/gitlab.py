@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from reconciler.edges.forge.answers import UNREACHABLE, Rejected
 from reconciler.edges.forge.http import Client, listed
-from reconciler.edges.forge.reading import cut, login_of, moment, moved, newest, whole_seconds
+from reconciler.edges.forge.reading import Standing, cut, login_of, moment, moved, newest, whole_seconds
 from reconciler.errors import Refused, Retry
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
@@ -54,6 +54,7 @@ class GitLab:
         self._root = f"/projects/{quote(project, safe='')}"
         self._branch = branch
         self._login = ("", "")
+        self._standing = Standing(branch, self.pull)
         self._refs: OrderedDict[str, str] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -78,7 +79,7 @@ class GitLab:
     def pulls(self) -> Sequence[PullRequest]:
         """All open ones to the watched branch: one conditional request for every hundred."""
         query = {"state": "opened", "target_branch": self._branch, "order_by": "created_at", "sort": "asc"}
-        return tuple(sorted(self._pulls("pulls", query), key=lambda pull: pull.number))
+        return self._standing.settle(self._pulls("pulls", query))
 
     def merged_since(self, moment: datetime) -> Sequence[PullRequest]:
         """Those that changed since, and of them those that were merged."""

@@ -1,10 +1,11 @@
-"""What the three forges' answers have in common when they are read into our values. Pure."""
+"""What the three forges' answers have in common when they are read into our values. It asks no forge itself."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.pull import CommitStatus, PullState, Review
+from reconciler.errors import NotFound
+from reconciler.model.pull import CommitStatus, PullRequest, PullState, Review
 
 GHOST = "ghost"  # whose account is gone
 
@@ -59,3 +60,32 @@ def newest(statuses: Iterable[tuple[int, CommitStatus]]) -> tuple[CommitStatus, 
         if before is None or number > before[0]:
             found[status.context] = (number, status)
     return tuple(status for _, (_, status) in sorted(found.items()))
+
+
+class Standing:
+    """Which pull requests were open when the list was last read.
+
+    One that is closed moves all that follow it by a place, so one at the border of two pages can be in neither of them:
+    whatever left the list is asked for by itself before it counts as gone.
+    """
+
+    def __init__(self, branch: str, pull: Callable[[int], PullRequest]) -> None:
+        self._branch, self._pull = branch, pull
+        self._numbers: frozenset[int] = frozenset()
+
+    def settle(self, pulls: Iterable[PullRequest]) -> tuple[PullRequest, ...]:
+        """The open ones, by number; raises what asking raises, and then the list counts as not read."""
+        found = {pull.number: pull for pull in pulls}
+        for number in sorted(self._numbers - found.keys()):
+            pull = self._still(number)
+            if pull:
+                found[number] = pull
+        self._numbers = frozenset(found)
+        return tuple(pull for _, pull in sorted(found.items()))
+
+    def _still(self, number: int) -> PullRequest | None:
+        try:
+            pull = self._pull(number)
+        except NotFound:
+            return None
+        return pull if pull.state is PullState.OPEN and pull.base_branch == self._branch else None
