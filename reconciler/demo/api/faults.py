@@ -13,7 +13,7 @@ def _any(_request: Request) -> bool:
 
 @dataclass(slots=True)
 class Faults:
-    """`latency` in seconds before anything happens. `status` is answered instead of doing the work.
+    """`latency` in seconds before anything happens. `status` is answered instead of doing the work; `late`: after it.
 
     `drop` closes the connection instead of doing the work, `lose` after doing it. Only requests that `matches` accepts
     are hit, and only the next `remaining` of them (None: all).
@@ -21,6 +21,7 @@ class Faults:
 
     latency: float = 0.0
     status: int = 0
+    late: bool = False
     drop: bool = False
     lose: bool = False
     matches: Callable[[Request], bool] = _any
@@ -39,5 +40,5 @@ class Faults:
 
     def clear(self) -> None:
         """All is well again."""
-        self.latency, self.status, self.drop, self.lose = 0.0, 0, False, False
+        self.latency, self.status, self.late, self.drop, self.lose = 0.0, 0, False, False, False
         self.matches, self.remaining = _any, None

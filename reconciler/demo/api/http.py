@@ -98,7 +98,9 @@ class Listener:
         if hit and self._faults.drop:
             return False
         told = self._faults.status if hit else 0
-        answer = refusal(_told(told)) if told else self._answer(request)
+        answer = self._answer(request) if not told or self._faults.late else Answer()
+        if told:
+            answer = refusal(_told(told))
         if hit and self._faults.lose:
             return False
         if answer.stream is not None:
@@ -201,7 +203,8 @@ def _head(code: int, content_type: str, more: str) -> bytes:
 
 
 def _send(connection: socket.socket, answer: Answer, *, keep: bool, head: bool = False) -> None:
-    more = f"Content-Length: {len(answer.body)}\r\n" + ("" if keep else "Connection: close\r\n")
+    more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+    more += f"Content-Length: {len(answer.body)}\r\n" + ("" if keep else "Connection: close\r\n")
     connection.sendall(_head(answer.code, answer.content_type, more) + (b"" if head else answer.body))
 
 

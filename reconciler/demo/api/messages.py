@@ -62,6 +62,8 @@ class Answer:
     code: int = 200
     body: bytes = b""
     content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further ones, of a body; the caller answers for what stands in them."""
     stream: Iterator[bytes] | None = None
 
 
