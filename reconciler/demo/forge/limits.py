@@ -73,5 +73,5 @@ class Limits:
 
     def _roll(self, login: str, now: float) -> None:
         """A new hour begins with the first request after the last one."""
-        if now >= self._began.get(login, 0) + HOUR:
+        if login not in self._began or now >= self._began[login] + HOUR:
             self._began[login], self._used[login] = int(now), 0

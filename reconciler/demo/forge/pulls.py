@@ -56,6 +56,7 @@ def update(
     hub: Hub, login: str, number: int, *, title: str | None = None, body: str | None = None, state: str | None = None
 ) -> Pull:
     """Change what a pull request says, close it, or open it again."""
+    hub.refresh()
     with hub.change():
         pull = hub.pull(number)
         if login != pull.author:

@@ -194,7 +194,8 @@ class Shapes:
         ]
         return {
             "sha": sha, "node_id": f"C_{sha}", "url": url, "html_url": page, "comments_url": f"{url}/comments",
-            "commit": said, "author": None, "committer": None, "parents": parents,
+            "commit": said, "parents": parents,
+            "author": {}, "committer": {},  # no user is known by an e-mail here; the description knows no null
         }  # fmt: skip
 
     # --- what is said

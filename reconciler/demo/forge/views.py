@@ -206,7 +206,8 @@ def _reviewed(review: Review, pull: Pull) -> Html:
     if review.body:
         return _said(anchor, review.author, verb, review.at, review.body)
     return piece(
-        '<p class="event" id="{anchor}">{face}<b>{author}</b> <span>{verb}</span> <span class="quiet">{time}</span></p>',
+        '<p class="event" id="{anchor}">{face}<b>{author}</b> <span>{verb}</span> '
+        '<span class="quiet">{time}</span></p>',
         anchor=anchor, face=_face(review.author), author=review.author, verb=verb, time=_time(review.at),
     )  # fmt: skip
 
