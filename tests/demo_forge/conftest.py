@@ -39,7 +39,15 @@ class Repo:
             path.write_bytes(content)
 
     def git(self, *words: str, folder: Path | None = None, check: bool = True) -> str:
-        command = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@acme.example", "-C", str(folder or self.clone.top)]
+        command = [
+            "git",
+            "-c",
+            "user.name=Ada",
+            "-c",
+            "user.email=ada@acme.example",
+            "-C",
+            str(folder or self.clone.top),
+        ]
         done = subprocess.run([*command, *words], capture_output=True, check=check)
         return done.stdout.decode().strip()
 

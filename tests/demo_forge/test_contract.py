@@ -16,7 +16,8 @@ CALLS = {
 }  # fmt: skip
 
 
-def test_every_answer_is_as_published(opened, ada, bo, repo):
+@pytest.mark.usefixtures("repo")
+def test_every_answer_is_as_published(opened, ada, bo):
     published = description()
     if published is None:
         pytest.skip(ABSENT)
@@ -63,20 +64,23 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refusals_are_as_published(case, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_refusals_are_as_published(case, ada):
     method, path, body, status = REFUSED[case]
     answer = ada.ask(method, path, body)
     assert answer.status_code == status
     assert answer.json()["message"]
 
 
-def test_an_unknown_token_and_none_are_refused(forge, opened, ada):
+@pytest.mark.usefixtures("forge", "opened")
+def test_an_unknown_token_and_none_are_refused(ada):
     assert ada.get("pulls", Authorization="Bearer wrong").status_code == 401
     assert ada.get("pulls", Authorization="").json()["message"] == "Requires authentication"
     assert ada.get("pulls", Authorization="token t-bo").status_code == 200
 
 
-def test_a_body_that_is_no_json_object_is_refused(forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_a_body_that_is_no_json_object_is_refused(forge, ada):
     answer = ada._http.post(f"{forge.api}/repos/acme/models/issues/1/comments", content=b"{")
     assert (answer.status_code, answer.json()["message"]) == (400, "Problems parsing JSON")
     assert ada.ask("POST", "issues/1/comments", ["x"]).status_code == 400

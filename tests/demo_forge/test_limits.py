@@ -71,14 +71,16 @@ def posts(request):
     return request.method == "POST"
 
 
-def test_an_answer_may_be_lost_after_the_work(forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_an_answer_may_be_lost_after_the_work(forge, ada):
     forge.faults.status, forge.faults.late, forge.faults.matches, forge.faults.remaining = 502, True, posts, 1
     assert ada.post("issues/1/comments", body="once").status_code == 502
     assert [one["body"] for one in ada.get("issues/1/comments").json()] == ["once"]
     assert ada.post("issues/1/comments", body="twice").status_code == 201
 
 
-def test_an_answer_may_come_instead_of_the_work(forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_an_answer_may_come_instead_of_the_work(forge, ada):
     forge.faults.status, forge.faults.matches = 503, posts
     assert ada.post("issues/1/comments", body="never").status_code == 503
     forge.faults.clear()
@@ -86,7 +88,8 @@ def test_an_answer_may_come_instead_of_the_work(forge, opened, ada):
 
 
 @pytest.mark.parametrize(("fault", "done"), [("drop", []), ("lose", ["cut"])])
-def test_a_connection_may_be_cut_before_the_work_or_after(fault, done, forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_a_connection_may_be_cut_before_the_work_or_after(fault, done, forge, ada):
     setattr(forge.faults, fault, True)
     forge.faults.matches = posts
     with pytest.raises(httpx.RemoteProtocolError):
@@ -94,7 +97,8 @@ def test_a_connection_may_be_cut_before_the_work_or_after(fault, done, forge, op
     assert [one["body"] for one in ada.get("issues/1/comments").json()] == done
 
 
-def test_an_answer_may_be_slow(forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_an_answer_may_be_slow(forge, ada):
     forge.faults.latency = 0.3
     began = time.monotonic()
     assert ada.get("pulls").status_code == 200

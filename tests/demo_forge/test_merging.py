@@ -112,13 +112,15 @@ def test_a_draft_is_not_merged(repo, ada):
     assert ada.ask("PUT", "pulls/1/merge", {}).json()["message"] == "Pull Request is still a draft"
 
 
-def test_the_head_follows_its_branch_at_once(repo, ada, opened):
+@pytest.mark.usefixtures("opened")
+def test_the_head_follows_its_branch_at_once(repo, ada):
     moved = repo.more("promote", {"late.txt": b"x"})
     assert ada.get("pulls").json()[0]["head"]["sha"] == moved
     assert repo.sha("refs/pull/1/head") == moved
 
 
-def test_the_head_follows_its_branch_when_nobody_asks(repo, opened):
+@pytest.mark.usefixtures("opened")
+def test_the_head_follows_its_branch_when_nobody_asks(repo):
     import time
 
     moved = repo.more("promote", {"late.txt": b"x"})
@@ -128,7 +130,8 @@ def test_the_head_follows_its_branch_when_nobody_asks(repo, opened):
     assert repo.sha("refs/pull/1/head") == moved
 
 
-def test_a_merge_that_was_pushed_is_seen(repo, ada, opened):
+@pytest.mark.usefixtures("opened")
+def test_a_merge_that_was_pushed_is_seen(repo, ada):
     repo.git("push", "-q", "origin", "promote:main")
     pull = ada.get("pulls/1").json()
     assert (pull["merged"], pull["merge_commit_sha"]) == (True, repo.sha("main"))
@@ -144,7 +147,8 @@ def test_a_branch_that_goes_closes_its_pull_request_and_keeps_the_head(repo, ada
     assert ada.ask("PATCH", "pulls/1", {"state": "open"}).json()["state"] == "open"
 
 
-def test_a_branch_that_goes_back_closes_its_pull_request(repo, ada, opened):
+@pytest.mark.usefixtures("opened")
+def test_a_branch_that_goes_back_closes_its_pull_request(repo, ada):
     repo.git("push", "-q", "-f", "origin", "origin/main:refs/heads/promote")
     pull = ada.get("pulls/1").json()
     assert (pull["state"], pull["merged"]) == ("closed", False)

@@ -33,7 +33,8 @@ CANNOT_OPEN = {
 
 
 @pytest.mark.parametrize("case", CANNOT_OPEN)
-def test_what_cannot_be_opened_is_422(case, opened, repo, ada):
+@pytest.mark.usefixtures("opened")
+def test_what_cannot_be_opened_is_422(case, repo, ada):
     alone = repo.git("commit-tree", "-m", "alone", repo.git("rev-parse", "HEAD^{tree}"))
     repo.git("push", "-q", "origin", f"{alone}:refs/heads/orphan")
     body, sentence = CANNOT_OPEN[case]
@@ -69,7 +70,8 @@ def test_pull_requests_are_filtered_sorted_and_paged(repo, ada, bo):
     assert len(ada.get("pulls?state=all&per_page=1000").json()) == 5
 
 
-def test_nothing_new_is_304_without_a_body_and_what_moves_changes_the_tag(opened, ada, bo):
+@pytest.mark.usefixtures("opened")
+def test_nothing_new_is_304_without_a_body_and_what_moves_changes_the_tag(ada, bo):
     paths = ("/user", "", "pulls", "pulls/1", "pulls/1/reviews", "issues/1/comments")
     tags = {path: ada.get(path).headers["etag"] for path in paths}
     again = {path: ada.get(path, If_None_Match=tag) for path, tag in tags.items()}
@@ -80,7 +82,8 @@ def test_nothing_new_is_304_without_a_body_and_what_moves_changes_the_tag(opened
     assert ada.get("issues/1/comments", If_None_Match=f'"x", {tags["issues/1/comments"]}').status_code == 200
 
 
-def test_a_304_costs_nothing_and_calls_are_counted_by_kind(forge, opened, ada):
+@pytest.mark.usefixtures("opened")
+def test_a_304_costs_nothing_and_calls_are_counted_by_kind(forge, ada):
     first = ada.get("pulls")
     again = ada.get("pulls", If_None_Match=first.headers["etag"])
     assert again.headers["x-ratelimit-limit"] == "5000"
@@ -97,7 +100,8 @@ def test_a_304_costs_nothing_and_calls_are_counted_by_kind(forge, opened, ada):
 # --- talking
 
 
-def test_a_comment_has_a_limit_and_an_author(opened, ada, bo, eve):
+@pytest.mark.usefixtures("opened")
+def test_a_comment_has_a_limit_and_an_author(ada, bo, eve):
     assert told(ada.post("issues/1/comments", body=" ")) == (422, ("body", "missing_field"))
     assert ada.post("issues/1/comments", body="x" * 65_536).status_code == 201
     answer = told(ada.post("issues/1/comments", body="x" * 65_537))
@@ -147,7 +151,8 @@ def test_what_cannot_be_a_status_is_422(case, opened, ada):
     assert told(ada.ask("POST", f"statuses/{opened['head']['sha']}", body)) == (422, sentence)
 
 
-def test_a_status_of_an_unknown_commit_is_422(ada, opened):
+@pytest.mark.usefixtures("opened")
+def test_a_status_of_an_unknown_commit_is_422(ada):
     answer = ada.post(f"statuses/{'0' * 40}", state="success")
     assert (answer.status_code, answer.json()["message"]) == (422, f"No commit found for SHA: {'0' * 40}")
 
@@ -203,7 +208,8 @@ def test_who_may_only_read_can_talk_and_nothing_else(opened, repo, eve):
     assert repo.sha("hers")
 
 
-def test_a_merged_pull_request_stays_merged(opened, ada, bo):
+@pytest.mark.usefixtures("opened")
+def test_a_merged_pull_request_stays_merged(ada, bo):
     bo.ask("PUT", "pulls/1/merge", {})
     answer = ada.ask("PATCH", "pulls/1", {"state": "open"})
     assert told(answer) == (422, "state cannot be changed. The pull request is merged.")
