@@ -42,7 +42,7 @@ HOSTILE = (
 )  # fmt: skip
 _ALLOWED = re.compile(
     r"</?(?:a|b|br|code|details|div|em|h[1-6]|hr|li|ol|p|pre|s|strong|summary|table|tbody|td|th|thead|tr|ul)"
-    r'(?: (?:href="(?:https?://|mailto:)?[^":]*"|rel="nofollow noopener noreferrer"|title="[^"]*"|align="\w+"|open=""))*>'
+    r'(?: (?:href="(?:https?://|mailto:)?[^":]*"|rel="nofollow noopener noreferrer"|title="[^"]*"|open=""))*>'
 )
 
 

@@ -3,13 +3,12 @@
 `requests` counts every call by name and status: what a client costs can be read there, 304s beside the rest.
 """
 
-import re
 import time
 from collections import Counter
 
 from reconciler.demo.api.messages import Answer, Request
 from reconciler.demo.forge.calls import Call, json, tagged
-from reconciler.demo.forge.handlers import ROUTES, USER, Route
+from reconciler.demo.forge.handlers import OUTSIDE, RATE_LIMIT, ROUTES, Route
 from reconciler.demo.forge.hub import Hub
 from reconciler.demo.forge.limits import Limits
 from reconciler.demo.forge.messages import ForgeError, not_found
@@ -19,7 +18,6 @@ from reconciler.errors import ReconcilerError
 PREFIX = ("api", "v3")
 _NOT_MODIFIED = 304
 _UNKNOWN = "unknown"
-_RATE = re.compile("rate_limit")
 
 
 class Api:
@@ -38,7 +36,7 @@ class Api:
             route, parts = self._find(request)
             name = route.name if route else _UNKNOWN
             login = self._hub.people.bearer(request.headers.get("authorization", ""))
-            if name != "rate-limit":
+            if name != RATE_LIMIT:
                 self._limits.take(login, request.method, time.time())
             answer = self._ask(route, parts, login, request)
         except ForgeError as error:
@@ -61,7 +59,8 @@ class Api:
         with self._hub.lock:
             if request.method == "GET":
                 self._hub.refresh()
-            call = Call(hub=self._hub, shapes=self._shapes, login=login, request=request, parts=parts)
+            left = self._limits.left(login, time.time())
+            call = Call(hub=self._hub, shapes=self._shapes, login=login, left=left, request=request, parts=parts)
             answer = route.handler(call)
         if request.method != "GET":
             return answer
@@ -72,19 +71,9 @@ class Api:
         steps = request.path[len(PREFIX) :]
         own = ("repos", self._hub.project.owner, self._hub.project.name)
         below = "/".join(steps[len(own) :])
-        for route in (USER, self._rate_route()) if len(steps) == 1 else ():
-            if request.method == route.method and route.pattern.fullmatch(steps[0]):
-                return route, ()
-        if steps[: len(own)] != own:
-            return None, ()
-        for route in ROUTES:
-            found = route.pattern.fullmatch(below)
+        routes, path = (ROUTES, below) if steps[: len(own)] == own else (OUTSIDE, "/".join(steps))
+        for route in routes:
+            found = route.pattern.fullmatch(path)
             if found and route.method == request.method:
                 return route, found.groups()
         return None, ()
-
-    def _rate_route(self) -> Route:
-        return Route("GET", _RATE, "rate-limit", self._rate)
-
-    def _rate(self, call: Call) -> Answer:
-        return json(self._shapes.rate(self._limits.left(call.login, time.time())))

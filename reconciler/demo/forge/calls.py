@@ -1,7 +1,7 @@
 """One call of the API: who asks, for what, with which body; paging, and the answer's form. No call's own rules."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,11 +21,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a handler gets. `parts` are what the route's pattern has in groups."""
+    """What a handler gets. `left` is what the login may still ask; `parts` are the groups of the route's pattern."""
 
     hub: Hub
     shapes: Shapes
     login: str
+    left: Mapping[str, int]
     request: Request
     parts: tuple[str, ...]
 

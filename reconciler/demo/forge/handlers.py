@@ -64,6 +64,10 @@ def _user(call: Call) -> Answer:
     return json(call.shapes.me(call.login))
 
 
+def _rate(call: Call) -> Answer:
+    return json(call.shapes.rate(call.left))
+
+
 def _repository(call: Call) -> Answer:
     return json(call.shapes.repository(sum(pull.open for pull in call.hub.state.pulls.values())))
 
@@ -269,4 +273,8 @@ ROUTES = (  # below the repository; the first that fits is taken
     _route("GET", "git/ref/{ref}", "ref", _ref),
     _route("DELETE", "git/refs/{ref}", "delete-ref", _delete_ref),
 )
-USER = _route("GET", "user", "user", _user)
+RATE_LIMIT = "rate-limit"
+OUTSIDE = (
+    _route("GET", "user", "user", _user),
+    _route("GET", "rate_limit", RATE_LIMIT, _rate),
+)

@@ -23,6 +23,7 @@ from reconciler.demo.forge.hub import Hub
 from reconciler.demo.forge.messages import ForgeError, not_found
 from reconciler.demo.forge.state import Pull
 from reconciler.demo.forge.views import Frame, Shown
+from reconciler.errors import ReconcilerError
 
 _SESSION, _LOGIN = "session", "login"
 _FORM = "application/x-www-form-urlencoded"
@@ -70,6 +71,8 @@ class Page:
                 found = self._act(frame, place, request)
         except ForgeError as error:
             found = _html(views.sentence_page(frame, "That did not work", error.sentence), error.status)
+        except ReconcilerError as error:
+            found = _html(views.sentence_page(frame, "That did not work", error.message), 500)
         return _with_cookie(found, _SESSION, session)
 
     def _visitor(self, request: Request) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -69,24 +69,18 @@ class LocalForge:
 
     def start(self) -> str:
         """Listen; returns `address`. Raises OSError when the port is taken, Misused when the state cannot be read."""
+        self._ended.clear()
         with contextlib.ExitStack() as undo:
             undo.callback(self._repository.close)
-            told: list[Deliveries] = []
-            hub = Hub(
-                self._project, self._repository, self._store, self._people,
-                lambda happened: _tell(told, happened),
-            )  # fmt: skip
-            ready = threading.Event()
+            ready = threading.Event()  # a request that comes before there is a hub waits for it
             listener = Listener(lambda request: self._answer(ready, request), self.faults, self._port)
             undo.callback(listener.close)
             self._port = listener.port
             self.address = f"http://127.0.0.1:{listener.port}"
             shapes = Shapes(address=self.address, project=self._project, people=self._people)
-            self._api, self._page = Api(hub, shapes, strict=self._strict), Page(hub)
-            if self._webhook:
-                told.append(Deliveries(self._webhook, shapes))
-                undo.callback(told[0].close)
+            hub = Hub(self._project, self._repository, self._store, self._people, self._announce(shapes, undo))
             hub.refresh()
+            self._api, self._page = Api(hub, shapes, strict=self._strict), Page(hub)
             ready.set()
             look = threading.Thread(target=self._look, args=(hub,), name="branches", daemon=True)
             look.start()
@@ -107,6 +101,14 @@ class LocalForge:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def _announce(self, shapes: Shapes, undo: contextlib.ExitStack) -> Callable[[Happened], None]:
+        """Who hears what happened: the webhook, or nobody."""
+        if self._webhook is None:
+            return lambda _happened: None
+        deliveries = Deliveries(self._webhook, shapes)
+        undo.callback(deliveries.close)
+        return deliveries.tell
 
     def _look(self, hub: Hub) -> None:
         """Whoever fetches `refs/pull/N/head` without asking the API first finds it there soon."""
@@ -132,11 +134,6 @@ class LocalForge:
         for (name, status), times in api.requests.copy().items():
             counted.setdefault(name, {})[str(status)] = times
         return json(counted)
-
-
-def _tell(told: list[Deliveries], happened: Happened) -> None:
-    for deliveries in told:
-        deliveries.tell(happened)
 
 
 def _is_loopback(host: str) -> bool:
