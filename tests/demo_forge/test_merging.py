@@ -1,7 +1,7 @@
 """Merges are real: what they make of history, what they leave of signatures, and when they are refused."""
 
 import pytest
-from conftest import SIGNATURE
+from forge_room import SIGNATURE
 
 HOOK = "#!/bin/sh\ntouch hook-ran\n"
 WAYS = {"merge": 2, "squash": 1, "rebase": 1}  # parents of the new tip

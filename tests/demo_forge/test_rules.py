@@ -1,7 +1,7 @@
 """What may be done, by whom, and how lists are read: each refusal with GitHub's status and words."""
 
 import pytest
-from conftest import LOGINS
+from forge_room import LOGINS
 
 from reconciler.demo.forge.state import Status, Store
 from reconciler.demo.forge.talk import STATUS_LIMIT

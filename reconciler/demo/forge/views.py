@@ -163,12 +163,13 @@ def pull_page(frame: Frame, shown: Shown) -> Html:
     pull = shown.pull
     place = f"/{frame.project.full}/pull/{pull.number}"
     body = piece(
-        '<h1>{title} <span class="quiet">#{number}</span></h1><p class="quiet sub">{badge} {author} asks for '
+        '<h1>{title} <span class="quiet">#{number}</span></h1><p class="quiet sub">{badge} {author} {asks} for '
         "{commits} from <code>{head}</code> to be merged into <code>{base}</code></p>"
         '<div class="columns"><section class="talk">{talk}{merge}{say}</section><aside>{aside}</aside></div>'
         '<section class="diff"><h2>{files} <span class="add">+{added}</span> <span class="del">−{removed}</span></h2>'
         "{diff}</section>",
         title=pull.title, number=pull.number, badge=_badge(pull), author=pull.author, head=pull.head, base=pull.base,
+        asks="asks" if pull.open else "asked",
         commits=_count(shown.commits, "commit"), talk=_talk(shown), merge=_merge(frame, shown, place),
         say=_say(frame, shown, place), aside=_aside(shown), files=_count(len(shown.files), "changed file"),
         added=sum(one.additions for one in shown.files), removed=sum(one.deletions for one in shown.files),
