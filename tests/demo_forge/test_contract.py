@@ -105,3 +105,24 @@ def test_what_changed_is_told_file_by_file(repo, ada):
     assert "patch" not in files["new.bin"]
     assert files["häßlich <b>.txt"]["patch"] == "@@ -0,0 +1,2 @@\n+@@ -1 +1 @@\n+diff --git a/x b/x"
     assert len(ada.get("pulls/1/commits").json()) == 2
+
+
+def test_a_file_that_became_a_link_has_both_halves(repo, ada):
+    repo.branch("link", {"z.txt": b"z\n"})
+    (repo.clone.top / "README.md").unlink()
+    (repo.clone.top / "README.md").symlink_to("z.txt")
+    repo.more("link", {})
+    ada.post("pulls", head="link", base="main", title="Link")
+    files = {one["filename"]: one for one in ada.get("pulls/1/files").json()}
+    assert files["README.md"]["status"] == "changed"
+    assert files["z.txt"]["patch"] == "@@ -0,0 +1 @@\n+z"
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_repository_that_is_damaged_is_500_and_a_sentence(forge, repo, ada):
+    (repo.bare / "HEAD").write_text("nonsense\n")
+    answer = ada.get("pulls")
+    assert (answer.status_code, answer.json()["message"][:22]) == (500, "git could not do it: f")
+    page = ada._http.get(f"{forge.address}/acme/models/pulls")
+    assert page.status_code == 500
+    assert "That did not work" in page.text

@@ -3,6 +3,8 @@
 import pytest
 from forge_room import SIGNATURE
 
+from reconciler.demo.forge.repository import Repository
+
 HOOK = "#!/bin/sh\ntouch hook-ran\n"
 WAYS = {"merge": 2, "squash": 1, "rebase": 1}  # parents of the new tip
 
@@ -152,3 +154,29 @@ def test_a_branch_that_goes_back_closes_its_pull_request(repo, ada):
     repo.git("push", "-q", "-f", "origin", "origin/main:refs/heads/promote")
     pull = ada.get("pulls/1").json()
     assert (pull["state"], pull["merged"]) == ("closed", False)
+
+
+def test_a_rebase_leaves_out_what_the_base_has_already(repo, ada):
+    repo.branch("promote", {"a": b"a"}, {"b": b"b"})
+    repo.git("checkout", "-q", "-B", "picked", "origin/main")
+    repo.git("cherry-pick", "promote~1")
+    repo.git("push", "-q", "origin", "picked:main")
+    before = repo.sha("main")
+    ada.post("pulls", head="promote", base="main", title="A")
+    assert ada.ask("PUT", "pulls/1/merge", {"merge_method": "rebase"}).status_code == 200
+    assert repo.git("log", "--format=%s", f"{before}..main", folder=repo.bare) == "promote: part 2"
+
+
+def test_a_base_that_moves_in_this_moment_is_not_overwritten(repo, ada, opened, monkeypatch):
+    moved = repo.branch("other", {"other": b"x"})
+    merged_tree = Repository.merged_tree
+
+    def then_somebody_pushes(self, ours, theirs):
+        repo.git("push", "-q", "-f", "origin", "other:main")
+        return merged_tree(self, ours, theirs)
+
+    monkeypatch.setattr(Repository, "merged_tree", then_somebody_pushes)
+    answer = ada.ask("PUT", "pulls/1/merge", {"sha": opened["head"]["sha"]})
+    assert answer.status_code == 405
+    assert answer.json()["message"] == "Base branch was modified. Review and try the merge again."
+    assert repo.sha("main") == moved
