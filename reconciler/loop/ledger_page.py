@@ -8,7 +8,7 @@ import orjson
 from reconciler.model.record import STATUS_SCHEMA, Record
 from reconciler.model.state import ReleaseState
 from reconciler.model.wire import format_time
-from reconciler.plan.explain import escape
+from reconciler.plan.markdown import escape
 
 _WELL = ("Promoted", "Retired")
 _MOST_ROWS = 50  # of releases that need somebody; a page of ten thousand rows helps nobody

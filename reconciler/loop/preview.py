@@ -1,21 +1,28 @@
 """What a merge would do: the same passes as the daemon's, up to where they would write. Writes nothing anywhere."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from reconciler.digest import sha256_of
 from reconciler.errors import ReconcilerError
 from reconciler.loop.admitting import admit
+from reconciler.loop.apart import WHOLE
+from reconciler.loop.approving import approve_statement
 from reconciler.loop.facts import Judged, ReleaseFacts
+from reconciler.loop.progress import returning
 from reconciler.loop.release import conclude, gather, judge, steer, verify
+from reconciler.loop.removing import Removal, removal_statement
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.target import look
 from reconciler.loop.world import World
-from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey
+from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version, short
 from reconciler.model.plan import BREAK_GLASS, Gate, Plan
-from reconciler.model.state import Apply, ReleaseStatus, release_key
+from reconciler.model.state import Apply, Directive, ReleaseStatus, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
-from reconciler.plan.explain import Preview
+from reconciler.plan.diff import ClusterDiff, ObjectDiff, differences
 from reconciler.plan.order import order
+from reconciler.plan.preview import Asking, Doing, Preview
 
 
 def previews(world: World, snapshot: Snapshot) -> Iterator[Preview]:
@@ -54,12 +61,95 @@ def _preview(key: ReleaseKey, facts: ReleaseFacts, world: World) -> Preview:
         message=status.message,
         version=asked.version if asked else "",
         manifest=asked.manifest if asked else "",
+        doing=_doing(facts, judged),
+        diffs=tuple(_diffs(key, _opened(facts, judged), world)),
+        asked=tuple(_asked(key, judged)),
     )
 
 
 def _telling(judged: Judged) -> tuple[Gate, ...]:
-    """All gates; those of policies are told by their verdicts."""
-    return tuple(gate for gate in judged.gates if gate.kind != "Policy" or not gate.open or gate.reason == BREAK_GLASS)
+    """All gates; those of policies are told by their verdicts, a removal that waits for people by its approvals."""
+    unapproved = [row.gate for row in judged.ending.removals if _unapproved(row)]
+    return tuple(
+        gate
+        for gate in judged.gates
+        if (gate.kind != "Policy" or not gate.open or gate.reason == BREAK_GLASS) and gate not in unapproved
+    )
+
+
+def _doing(facts: ReleaseFacts, judged: Judged) -> Doing:
+    """What is asked for, in a word."""
+    standing, stable = judged.standing, facts.status.stable
+    if standing.file is None:
+        return Doing.REMOVE
+    if standing.retires:
+        return Doing.RETIRE
+    if returning(facts.status, standing) is not None:
+        return Doing.RETURN
+    same = stable and standing.resolved and standing.resolved.effective.version == stable.version
+    return Doing.CHANGE if same else Doing.PROMOTE
+
+
+def _asked(key: ReleaseKey, judged: Judged) -> Iterator[Asking]:
+    """The approvals of what is promoted, and of every removal."""
+    standing, quorum = judged.standing, judged.consent.quorum
+    if quorum is not None and standing.file is not None and standing.closure is not None:
+        yield Asking(what=standing.file.path, quorum=quorum, statement=approve_statement(key, standing.closure))
+    for row in judged.ending.removals:
+        if row.consent.quorum is not None and row.file is not None:
+            digest = sha256_of(removal_statement(key, row.cluster, row.manifest).text())
+            statement = approve_statement(key, digest)
+            yield Asking(what=row.file.path, quorum=row.consent.quorum, statement=statement)
+
+
+def _opened(facts: ReleaseFacts, judged: Judged) -> ReleaseStatus:
+    """What clusters would be told once every gate is open: people look at that before they open theirs."""
+    removals = tuple(replace(row, gate=_open(row.gate)) if _unapproved(row) else row for row in judged.ending.removals)
+    granted = {row.cluster for row in removals if row.gate.open}
+    granted = set(facts.status.directives) if WHOLE in granted else granted
+    ending = replace(judged.ending, removals=removals, granted=frozenset(granted))
+    opened = replace(judged, gates=tuple(map(_open, judged.gates)), ending=ending)
+    return conclude(facts, opened, steer(facts, opened))
+
+
+def _open(gate: Gate) -> Gate:
+    return gate.model_copy(update={"open": True})
+
+
+def _unapproved(removal: Removal) -> bool:
+    """True when it is signed and only its approvals are missing."""
+    return removal.consent.gate is not None and not removal.consent.gate.open
+
+
+def _diffs(key: ReleaseKey, status: ReleaseStatus, world: World) -> Iterator[ClusterDiff]:
+    """What differs on every cluster that can be looked at; the others have a closed gate that says so."""
+    for name, directive in status.directives.items():
+        target = TargetKey(release=key, cluster=ClusterName(name))
+        try:
+            yield ClusterDiff(cluster=name, objects=_differences(target, directive, status, world))
+        except ReconcilerError:
+            continue
+
+
+def _differences(key: TargetKey, told: Directive, status: ReleaseStatus, world: World) -> tuple[ObjectDiff, ...]:
+    cluster = world.fleet.cluster(key)
+    cluster.check_ready()
+    specs = {entry.version: world.unpack(status.effective[entry.version]) for entry in told.versions}
+    after = world.rendering(key, told, specs, cluster.kinds())
+    state = cluster.target(key.release)
+    if state is None:
+        return differences(None, after)
+    old = {Version(version): world.unpack(packed) for version, packed in state.effective.items()}
+    before = world.rendering(key, state.directive, old, cluster.kinds())
+    return differences(before, after, versions=_follow(state.directive, told))
+
+
+def _follow(before: Directive, after: Directive) -> tuple[str, str] | None:
+    """The version that serves and the one that is new, short; None where nothing new comes or nothing served."""
+    known = {entry.version for entry in before.versions}
+    serves = next((entry.version for entry in before.versions if entry.high), None)
+    new = next((entry.version for entry in after.versions if entry.version not in known), None)
+    return (short(serves), short(new)) if serves and new else None
 
 
 def _plans(key: ReleaseKey, status: ReleaseStatus, world: World) -> tuple[list[Plan], list[Gate]]:

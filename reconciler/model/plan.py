@@ -35,6 +35,11 @@ class Change:
     after: str
     why: str
 
+    @property
+    def is_unchanged(self) -> bool:
+        """True when there is nothing to do."""
+        return self.action is Action.UNCHANGED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -47,7 +52,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """True when every object is as it should be."""
-        return all(change.action is Action.UNCHANGED for change in self.changes)
+        return all(change.is_unchanged for change in self.changes)
 
     @property
     def digest(self) -> PlanDigest:

@@ -1,24 +1,20 @@
 """One plan, three renderings: text, Markdown and JSON, all from here.
 
-Every string that comes from a document is escaped where it is put into Markdown; digests are shortened for people and
-whole in JSON.
+The Markdown is that of the comment on a pull request (`sections`), where every string of a document is escaped; digests
+are shortened for people and whole in JSON.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.ids import ReleaseKey, short
-from reconciler.model.plan import BREAK_GLASS, Action, Change, Gate, Plan
-from reconciler.model.policy import PolicyResult, PolicyVerdict
+from reconciler.model.ids import short
+from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.policy import PolicyVerdict
+from reconciler.plan.diff import ClusterDiff
+from reconciler.plan.preview import Asking, Preview
+from reconciler.plan.sections import MARKS, plan_sections
+from reconciler.plan.sections import gate_mark as _mark
 
-_MARKS = {
-    PolicyResult.PASS: "✓",
-    PolicyResult.FAIL: "✗",
-    PolicyResult.ERROR: "✗",
-    PolicyResult.WARN: "!",
-    PolicyResult.SKIP: "·",
-}
 _SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
@@ -29,32 +25,6 @@ _SIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What merging would do to one release: its gates, its verdicts and one plan per cluster.
-
-    `before` and `after` are model versions for people (empty: nothing runs yet). `version` and `manifest` are the
-    digests (`sha256:…`) of what the trunk asks for: what a Waiver names; empty when that does not resolve.
-    """
-
-    key: ReleaseKey
-    path: str
-    before: str
-    after: str
-    gates: tuple[Gate, ...]
-    verdicts: tuple[PolicyVerdict, ...]
-    plans: tuple[Plan, ...]
-    message: str
-    version: str = ""
-    manifest: str = ""
-
-    @property
-    def is_empty(self) -> bool:
-        """True when nothing would change and no gate is closed, or would be without a break-glass."""
-        quiet = all(gate.open and gate.reason != BREAK_GLASS for gate in self.gates)
-        return quiet and all(plan.is_empty for plan in self.plans)
-
-
 def as_text(previews: Iterable[Preview]) -> str:
     """For a terminal."""
     blocks = ["\n".join(_text(preview)) for preview in previews]
@@ -62,9 +32,9 @@ def as_text(previews: Iterable[Preview]) -> str:
 
 
 def as_markdown(previews: Iterable[Preview]) -> str:
-    """For a forge: every value escaped."""
-    blocks = ["\n".join(_markdown(preview)) for preview in previews]
-    return "\n\n".join(blocks) if blocks else "Nothing would change."
+    """For a forge: the tables and diffs of the comment on a pull request, whole."""
+    rows = tuple(previews)
+    return "\n".join(plan_sections(rows)) if rows else "Nothing would change."
 
 
 def as_data(previews: Iterable[Preview]) -> list[dict[str, Any]]:
@@ -82,20 +52,12 @@ def as_data(previews: Iterable[Preview]) -> list[dict[str, Any]]:
             "gates": [gate.to_full_data() for gate in preview.gates],
             "policies": [verdict.to_full_data() for verdict in preview.verdicts],
             "clusters": [_plan_data(plan) for plan in preview.plans],
+            "doing": preview.doing,
+            "approvals": [_asking_data(asking) for asking in preview.asked],
+            "diffs": [_diff_data(diff) for diff in preview.diffs],
         }
         for preview in previews
     ]
-
-
-def escape(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line."""
-    table = {ord(sign): f"\\{sign}" for sign in "\\`*_{}[]|~"} | {
-        ord("<"): "&lt;",
-        ord(">"): "&gt;",
-        ord("&"): "&amp;",
-        ord("@"): "&#64;",
-    }
-    return " ".join(text.translate(table).split())
 
 
 def headline(preview: Preview) -> str:
@@ -111,7 +73,7 @@ def _text(preview: Preview) -> list[str]:
         lines += [f"  version  {preview.version}", f"  manifest {preview.manifest}"]
     lines += [f"  {_mark(gate)} {gate.kind}: {gate.message or 'open'}" for gate in preview.gates]
     lines += [
-        f"  {_MARKS[verdict.result]} policy {verdict.name}: {verdict.result}{_because(verdict)}"
+        f"  {MARKS[verdict.result]} policy {verdict.name}: {verdict.result}{_because(verdict)}"
         for verdict in preview.verdicts
     ]
     for plan in preview.plans:
@@ -122,29 +84,6 @@ def _text(preview: Preview) -> list[str]:
     if preview.message:
         lines.append(f"  {preview.message}")
     return lines
-
-
-def _markdown(preview: Preview) -> list[str]:
-    lines = [f"### {escape(headline(preview))}", "", "| gate | | |", "|---|---|---|"]
-    lines += [f"| {escape(gate.kind)} | {_mark(gate)} | {escape(gate.message)} |" for gate in preview.gates]
-    lines += [
-        f"| policy {escape(verdict.name)} | {verdict.result} | {escape(verdict.message)} |"
-        for verdict in preview.verdicts
-    ]
-    for plan in preview.plans:
-        changes = [change for change in plan.changes if change.action is not Action.UNCHANGED]
-        lines += ["", f"**{escape(plan.key.cluster)}**: {len(changes)} changes"]
-        lines += [f"- {escape(_change(change))}" for change in changes]
-    if preview.message:
-        lines += ["", escape(preview.message)]
-    return lines
-
-
-def _mark(gate: Gate) -> str:
-    """Open, closed, or closed and opened by a break-glass all the same."""
-    if gate.open:
-        return "!" if gate.reason == BREAK_GLASS else "✓"
-    return "✗"
 
 
 def _because(verdict: PolicyVerdict) -> str:
@@ -172,5 +111,37 @@ def _plan_data(plan: Plan) -> dict[str, Any]:
             }
             for change in plan.changes
             if change.action is not Action.UNCHANGED
+        ],
+    }
+
+
+def _asking_data(asking: Asking) -> dict[str, Any]:
+    return {
+        "of": asking.what,
+        "met": asking.quorum.met,
+        "rules": [
+            {"role": row.rule.role, "count": row.rule.count, "given": list(row.people), "could": list(row.could)}
+            for row in asking.quorum.rules
+        ],
+        "rejected": list(asking.quorum.rejected),
+        "statement": asking.statement.text().decode(),
+        "namespace": asking.statement.namespace,
+    }
+
+
+def _diff_data(diff: ClusterDiff) -> dict[str, Any]:
+    return {
+        "cluster": diff.cluster,
+        "objects": [
+            {
+                "action": row.action,
+                "kind": row.ref.kind,
+                "namespace": row.ref.namespace,
+                "name": row.ref.name,
+                "follows": row.follows.name if row.follows else None,
+                "lines": list(row.lines),
+                "leftOut": row.left_out,
+            }
+            for row in diff.objects
         ],
     }
