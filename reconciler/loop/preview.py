@@ -1,6 +1,6 @@
 """What a merge would do: the same passes as the daemon's, up to where they would write. Writes nothing anywhere."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.digest import sha256_of
@@ -9,7 +9,7 @@ from reconciler.loop.admitting import admit
 from reconciler.loop.apart import WHOLE
 from reconciler.loop.approving import approve_statement
 from reconciler.loop.facts import Judged, ReleaseFacts
-from reconciler.loop.progress import returning
+from reconciler.loop.progress import promoted, returning
 from reconciler.loop.release import conclude, gather, judge, steer, verify
 from reconciler.loop.removing import Removal, removal_statement
 from reconciler.loop.snapshot import Snapshot
@@ -17,7 +17,8 @@ from reconciler.loop.target import look
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version, short
 from reconciler.model.plan import BREAK_GLASS, Gate, Plan
-from reconciler.model.state import Apply, Directive, ReleaseStatus, release_key
+from reconciler.model.release import Effective
+from reconciler.model.state import Apply, Directive, ReleaseStatus, Role, VersionDirective, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
 from reconciler.plan.diff import ClusterDiff, ObjectDiff, differences
@@ -135,6 +136,7 @@ def _differences(key: TargetKey, told: Directive, status: ReleaseStatus, world: 
     cluster = world.fleet.cluster(key)
     cluster.check_ready()
     specs = {entry.version: world.unpack(status.effective[entry.version]) for entry in told.versions}
+    told = told.model_copy(update={"versions": tuple(_at_the_end(entry, specs, told) for entry in told.versions)})
     after = world.rendering(key, told, specs, cluster.kinds())
     state = cluster.target(key.release)
     if state is None:
@@ -142,6 +144,14 @@ def _differences(key: TargetKey, told: Directive, status: ReleaseStatus, world: 
     old = {Version(version): world.unpack(packed) for version, packed in state.effective.items()}
     before = world.rendering(key, state.directive, old, cluster.kinds())
     return differences(before, after, versions=_follow(state.directive, told))
+
+
+def _at_the_end(entry: VersionDirective, specs: Mapping[Version, Effective], told: Directive) -> VersionDirective:
+    """A candidate at the size that it will have, and with all its hooks: not as at the first step."""
+    if entry.role is not Role.CANDIDATE:
+        return entry
+    end = promoted(specs[entry.version], revision=told.revision, closure=told.closure).versions[0]
+    return entry.model_copy(update={"low": end.low, "high": end.high, "hooks": end.hooks})
 
 
 def _follow(before: Directive, after: Directive) -> tuple[str, str] | None:

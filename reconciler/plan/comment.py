@@ -91,7 +91,8 @@ def _page(report: PullReport, marker: str, room: Room, cut: str) -> str:
 
 
 def _head(report: PullReport) -> list[str]:
-    return [f"### {headline(report)}", ""]
+    first = headline(report)
+    return [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
 
 
 def _foot(report: PullReport, cut: str) -> list[str]:

@@ -71,9 +71,16 @@ def _shown(text: str, signs: Mapping[int, str], digest: str) -> str:
     return "".join([*parts, line[at:].translate(signs)])
 
 
-def code(text: str) -> str:
-    """A name, path or digest that people copy; what does not look like one is escaped."""
-    return f"`{text}`" if _PLAIN.fullmatch(text) and "  " not in text else escape(text)
+def code(text: str, most: int = 120) -> str:
+    """A name, path or digest that people copy; what does not look like one is escaped, and cut where it is too long."""
+    if len(text) <= most and _PLAIN.fullmatch(text) and "  " not in text:
+        return f"`{text}`"
+    return brief(text, most)
+
+
+def brief(text: str, most: int) -> str:
+    """The beginning of a text, escaped."""
+    return escape(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
 def fence(lines: Iterable[str], language: str = "") -> list[str]:

@@ -2,10 +2,9 @@
 
 Pure, and the one place that says which closed gate merging can open. Rules: of several gates the worst counts; what
 opens by time, by another release's end or when a cluster answers needs nobody; missing approvals need the people whom
-the environment asks for; everything else needs another commit.
+the environment asks for; everything else needs another commit. A cluster that does not answer holds only itself.
 """
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 from reconciler.judge import dependencies
@@ -43,17 +42,11 @@ def gate_outlook(gate: Gate) -> Outlook:
 
 def outlook(preview: Preview) -> Outlook:
     """What merging would come to for one release."""
-    worst = max((gate_outlook(gate) for gate in closed(preview)), default=Outlook.STARTS)
-    if worst is Outlook.STARTS and all(plan.is_empty for plan in preview.plans):
-        return Outlook.NOTHING
-    return worst
+    moves = any(not plan.is_empty for plan in preview.plans)
+    gates = [gate for gate in closed(preview) if gate.kind != CLUSTER or not moves]
+    return max(map(gate_outlook, gates), default=Outlook.STARTS if moves else Outlook.NOTHING)
 
 
 def closed(preview: Preview) -> tuple[Gate, ...]:
     """The gates that hold it, the worst first."""
     return tuple(sorted((gate for gate in preview.gates if gate.holds), key=gate_outlook, reverse=True))
-
-
-def worst(previews: Iterable[Preview]) -> Outlook:
-    """What it comes to for several."""
-    return max(map(outlook, previews), default=Outlook.NOTHING)

@@ -1,7 +1,7 @@
 """All that one comment on a pull request tells, as a value, and its first sentence.
 
-Nothing is formatted but that sentence. Rules: the sentence says what merging would do, or what closes it, and nothing
-of what it does not know.
+Nothing is formatted but that sentence. Rules: it says what merging would do, or that it would start nothing, and then
+what closes it; and nothing of what it does not know.
 """
 
 import hashlib
@@ -11,12 +11,14 @@ from datetime import datetime
 
 from reconciler.model.ids import EnvironmentName, PlanDigest, Revision
 from reconciler.plan.following import ReleaseProgress
-from reconciler.plan.markdown import code, counted, escape, listed
+from reconciler.plan.markdown import brief, code, counted, escape, listed
 from reconciler.plan.marker import Stage
 from reconciler.plan.outlook import Outlook, closed, outlook
 from reconciler.plan.preview import Doing, Preview
 
 NAMED = 3  # releases that the first sentence names one by one
+MOST_PATHS = 10
+_VERSION = 40  # signs of a model version
 MOST_SIGNS = 400  # of a sentence of others in the first one
 
 
@@ -78,14 +80,25 @@ class PullReport:
         return PlanDigest("sha256:" + hashlib.sha256("".join(rows).encode()).hexdigest())
 
 
-def headline(report: PullReport) -> str:
-    """The first sentence, as Markdown."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The first sentence and what it needs to be understood, as Markdown."""
+
+    title: str
+    because: str = ""
+
+
+def headline(report: PullReport) -> Headline:
+    """What merging would do, or did."""
     if report.progress:
-        return _followed(report)
+        return Headline(title=_followed(report.progress))
     if report.merge.unplanned:
-        return f"Not planned: {_told(report.merge.unplanned)}"
+        return Headline(title="Not planned", because=_told(report.merge.unplanned))
     if report.merge.conflicts:
-        return f"Merging is not possible: conflicts in {listed([code(path) for path in report.merge.conflicts])}"
+        paths = listed([code(path) for path in report.merge.conflicts], MOST_PATHS)
+        return Headline(
+            title="Merging is not possible", because=f"Conflicts with {code(report.base_branch)} in {paths}"
+        )
     return _planned(report)
 
 
@@ -93,46 +106,45 @@ def doing(preview: Preview) -> str:
     """`promote fraud-detector 1.3.0 → 1.4.0`, as Markdown."""
     name = code(preview.key.name)
     if preview.doing is Doing.CHANGE:
-        return f"change {name} {escape(preview.after)} in place".replace("  ", " ")
+        return f"change {name} {brief(preview.after, _VERSION)} in place"
     if preview.doing in (Doing.RETIRE, Doing.REMOVE):
-        return f"{preview.doing} {name} {escape(preview.before)}".rstrip()
+        return f"{preview.doing} {name} {brief(preview.before, _VERSION)}"
     return f"{preview.doing} {name} {versions(preview.before, preview.after)}"
 
 
 def versions(before: str, after: str) -> str:
     """`1.3.0 → 1.4.0`, or the one that there is."""
-    if before == after or not before:
-        return escape(after) if after else "nothing"
-    return f"{escape(before)} → {escape(after) if after else 'nothing'}"
+    new = brief(after, _VERSION) if after else "nothing"
+    return new if before in ("", after) else f"{brief(before, _VERSION)}&nbsp;→&nbsp;{new}"
 
 
-def _planned(report: PullReport) -> str:
+def _planned(report: PullReport) -> Headline:
     views = {preview.key: outlook(preview) for preview in report.previews}
     starts = [row for row in report.previews if views[row.key] is Outlook.STARTS]
     others = [row for row in report.previews if views[row.key] > Outlook.STARTS]
     if starts:
         rest = f"; {counted(len(others), 'other release')} would not start yet" if others else ""
-        return f"Merging would {_together(starts)}{rest}"
+        return Headline(title=f"Merging would {_together(starts)}{rest}")
     refused = [row for row in report.governing if not row.in_force]
     if others:
         return _nothing_yet(sorted(others, key=lambda row: -views[row.key]), max(views.values()))
     if refused:
-        return f"Merging would start nothing: {_told(refused[0].sentence)}"
+        because = f"{code(refused[0].path)} would not be in force: {_told(refused[0].sentence)}"
+        return Headline(title="Merging would start nothing", because=because)
     if report.governing:
         names = listed([code(row.path) for row in report.governing])
-        return f"Merging would start nothing; it changes what governs: {names}"
-    return "Merging would change nothing that runs"
+        return Headline(title=f"Merging would start nothing and change what governs: {names}")
+    return Headline(title="Merging would change nothing that runs")
 
 
-def _nothing_yet(others: Sequence[Preview], view: Outlook) -> str:
+def _nothing_yet(others: Sequence[Preview], view: Outlook) -> Headline:
     """What closes it, by the release that is worst off."""
-    first = others[0]
-    told = _told(_reason(first))
-    more = f" ({counted(len(others) - 1, 'other release')} would not start either)" if len(others) > 1 else ""
+    told = _told(_reason(others[0]))
+    because = f"{code(str(others[0].key))}: {told}" if len(others) > 1 else f"{told[:1].upper()}{told[1:]}"
     if view is Outlook.CLOSED:
-        return f"Merging would start nothing: {told}{more}"
-    until = "once it is approved" if view is Outlook.ASKS else "later"
-    return f"Merging would {_together(others[:1])} {until}: {told}{more}"
+        return Headline(title="Merging would start nothing", because=because)
+    until = "once approved" if view is Outlook.ASKS else "later, by itself"
+    return Headline(title=f"Merging would {_together(others)} {until}", because=because)
 
 
 def _reason(preview: Preview) -> str:
@@ -159,19 +171,15 @@ def _on(preview: Preview) -> str:
     return f" on {listed([code(name) for name in preview.clusters])}" if preview.clusters else ""
 
 
-def _followed(report: PullReport) -> str:
+def _followed(rows: Sequence[ReleaseProgress]) -> str:
     """How it goes after the merge."""
-    rows = report.progress
     failed = [row for row in rows if row.failed]
     if failed:
-        first = failed[0]
-        more = f" ({counted(len(failed) - 1, 'other release')} failed as well)" if len(failed) > 1 else ""
-        return f"Merged, and {code(str(first.key))} failed: {_told(first.sentence)}{more}"
+        return f"Merged, and {listed([code(str(row.key)) for row in failed], NAMED)} failed"
     going = [row for row in rows if not row.ended]
     if len(rows) == 1:
         row = rows[0]
-        words = f"{code(str(row.key))} {versions(row.before, row.after)}"
-        return f"Merged: {words} is {row.phase}" if row.ended else f"Merged: {words} is {row.phase}, and goes on"
+        return f"Merged: {code(str(row.key))} {versions(row.before, row.after)} is {escape(row.phase)}"
     if not going:
         return f"Merged: all {counted(len(rows), 'release')} came to an end"
     return f"Merged: {len(going):,} of {counted(len(rows), 'release')} not at the end yet"
@@ -179,5 +187,4 @@ def _followed(report: PullReport) -> str:
 
 def _told(text: str) -> str:
     """Somebody's sentence within ours."""
-    short = text if len(text) <= MOST_SIGNS else f"{text[: MOST_SIGNS - 1]}…"
-    return escape(short.rstrip("."))
+    return brief(text.rstrip("."), MOST_SIGNS)

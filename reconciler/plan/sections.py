@@ -13,7 +13,7 @@ from reconciler.model.plan import BREAK_GLASS, Action, Gate
 from reconciler.model.policy import PolicyResult
 from reconciler.plan.diff import ObjectDiff
 from reconciler.plan.following import FAILED, ClusterProgress, ReleaseProgress
-from reconciler.plan.markdown import code, counted, details, escape, fence, html, listed, table
+from reconciler.plan.markdown import brief, code, counted, details, escape, fence, html, listed, table
 from reconciler.plan.outlook import Outlook, closed, outlook
 from reconciler.plan.preview import Asking, Preview
 from reconciler.plan.report import GoverningChange, versions
@@ -27,6 +27,8 @@ MARKS = {
 }
 EVERYTHING = 1_000_000_000
 _WHO = 3  # names of one sentence
+_NAME = 64  # signs of a name in a table
+_FOLDED = 4  # more diffs than these are folded together
 _HEAD = ("release", "from → to", "gates", "clusters", "approvals", "policies", "changes")
 
 Place = tuple[int, int]
@@ -64,7 +66,7 @@ def plan_sections(previews: Sequence[Preview], room: Room | None = None) -> list
     by_environment = groupby(sorted(touched, key=lambda row: row.key), key=lambda row: row.key.environment)
     shown = [(name, list(rows)) for name, rows in by_environment]
     for name, rows in shown[: room.rows]:
-        lines += [f"#### {code(name)}", "", *_table(rows, room), "", *_notes(rows, room)]
+        lines += [f"#### {brief(name, _NAME)}", "", *_table(rows, room), "", *_notes(rows, room)]
         lines += _diffs([group for group in groups if group.preview.key.environment == name], room)
         lines += _open(rows) if room.detail else []
     if len(shown) > room.rows:
@@ -99,14 +101,16 @@ def diff_groups(previews: Sequence[Preview]) -> list[DiffGroup]:
 
 def diff_block(group: DiffGroup) -> list[str]:
     """One diff, folded."""
-    where = listed([f"<b>{html(name)}</b>" for name in group.clusters], 4)
+    where = listed([f"<b>{_tag(name)}</b>" for name in group.clusters], 4)
     lines = [line for row in group.objects for line in row.lines]
     added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-    summary = (
-        f"<code>{html(group.preview.key.name)}</code> on {where}: {counted(len(group.objects), 'object')}, "
-        f"+{added} −{gone} lines"
-    )
+    count = f", +{added} −{gone} lines" if added or gone else ""
+    summary = f"<code>{_tag(group.preview.key.name)}</code> on {where}: {counted(len(group.objects), 'object')}{count}"
     return details(summary, _objects(group.objects))
+
+
+def _tag(name: str) -> str:
+    return html(name if len(name) <= _NAME else f"{name[: _NAME - 1]}…")
 
 
 def governing_section(rows: Sequence[GoverningChange], room: Room) -> list[str]:
@@ -116,11 +120,11 @@ def governing_section(rows: Sequence[GoverningChange], room: Room) -> list[str]:
     ranked = sorted(rows, key=lambda row: (row.in_force, row.path))
     cells = [
         (
-            code(row.path),
-            f"{escape(row.kind)} {code(row.name)}",
+            code(row.path, _NAME),
+            f"{brief(row.kind, _NAME)} {code(row.name, _NAME)}",
             "removed" if row.removed else "changed",
             f"{'✓' if row.in_force else '✗'} {_short(row.sentence, room)}",
-            listed([code(name) for name in row.signers], _WHO) or "nobody",
+            listed([brief(name, _NAME) for name in row.signers], _WHO) or "nobody",
         )
         for row in ranked[: room.rows]
     ]
@@ -163,7 +167,7 @@ def progress_section(rows: Sequence[ReleaseProgress], room: Room) -> list[str]:
         (
             code(str(row.key)),
             versions(row.before, row.after),
-            f"{_outcome(row)} **{escape(row.phase)}**",
+            f"{_outcome(row)}&nbsp;**{escape(row.phase)}**",
             _states(row.clusters),
             f"record {row.record}" if row.record is not None else "–",
         )
@@ -172,8 +176,8 @@ def progress_section(rows: Sequence[ReleaseProgress], room: Room) -> list[str]:
     head = ("release", "from → to", "phase", "clusters", "ledger")
     lines = [*table(head, cells), *_more(len(rows), room, "release"), ""]
     kept = ranked[: max(room.rows, _WHO)]
-    lines += [f"- {_outcome(row)} {code(str(row.key))}: {_short(row.sentence, room)}" for row in kept]
-    lines += [line for row in ranked[: room.rows] for line in _unwell(row, room)]
+    for row in kept:
+        lines += [f"- {_outcome(row)} {code(str(row.key))}: {_short(row.sentence, room)}", *_unwell(row, room)]
     return [*lines, ""]
 
 
@@ -186,7 +190,7 @@ def _outcome(row: ReleaseProgress) -> str:
 def _states(clusters: Sequence[ClusterProgress]) -> str:
     """`18 Healthy, 2 Waiting`; the names where they are few."""
     if len(clusters) <= _WHO:
-        return "<br>".join(f"{code(row.name)} {escape(row.state)}" for row in clusters) or "–"
+        return "<br>".join(f"{code(row.name, _NAME)}&nbsp;{escape(row.state)}" for row in clusters) or "–"
     found = Counter(row.state for row in clusters)
     return ", ".join(f"{count} {escape(state)}" for state, count in found.most_common())
 
@@ -212,10 +216,10 @@ def _table(rows: Sequence[Preview], room: Room) -> list[str]:
 
 def _cells(preview: Preview) -> tuple[str, ...]:
     return (
-        code(preview.key.name),
+        code(preview.key.name, _NAME),
         _from_to(preview),
         _gates(preview),
-        listed([code(name) for name in preview.clusters], 2) or "–",
+        _where(preview.clusters),
         _approvals(preview),
         _policies(preview),
         _changes(preview),
@@ -224,15 +228,21 @@ def _cells(preview: Preview) -> tuple[str, ...]:
 
 def _from_to(preview: Preview) -> str:
     if not preview.before and preview.after:
-        return f"→ {escape(preview.after)}"
+        return f"→&nbsp;{versions('', preview.after)}"
     return versions(preview.before, preview.after)
+
+
+def _where(clusters: Sequence[str]) -> str:
+    shown = [code(name, _NAME) for name in clusters[:2]]
+    return "<br>".join([*shown, *([f"and {len(clusters) - 2} more"] if len(clusters) > 2 else [])]) or "–"  # noqa: PLR2004
 
 
 def _gates(preview: Preview) -> str:
     """The closed ones by name; how many are open."""
     kinds = dict.fromkeys(gate.kind for gate in closed(preview))
     opened = sum(gate.open for gate in preview.gates)
-    return "<br>".join([*(f"✗ {escape(kind)}" for kind in kinds), *([f"✓ {opened}"] if opened else [])]) or "–"
+    shut = [f"✗&nbsp;{brief(kind, _NAME)}" for kind in kinds]
+    return "<br>".join([*shut, *([f"✓&nbsp;{opened}"] if opened else [])]) or "–"
 
 
 def _approvals(preview: Preview) -> str:
@@ -240,26 +250,25 @@ def _approvals(preview: Preview) -> str:
     if not rules:
         return "–"
     return "<br>".join(
-        f"{'✗' if row.missing else '✓'} {len(row.people)}/{row.rule.count}"
-        f"{f' {code(row.rule.role)}' if row.rule.role else ''}"
+        f"{'✗' if row.missing else '✓'}&nbsp;{len(row.people)}/{row.rule.count}"
+        f"{f'&nbsp;{brief(row.rule.role, _NAME)}' if row.rule.role else ''}"
         for row in rules
     )
 
 
 def _policies(preview: Preview) -> str:
     found = Counter(MARKS[row.result] for row in preview.verdicts)
-    return "<br>".join(f"{mark} {found[mark]}" for mark in ("✗", "!", "✓") if found[mark]) or "–"
+    return "<br>".join(f"{mark}&nbsp;{found[mark]}" for mark in ("✗", "!", "✓") if found[mark]) or "–"
 
 
 def _changes(preview: Preview) -> str:
+    """How many objects, on each cluster."""
     counts = [len(row.objects) for row in preview.diffs if row.objects]
     if not counts:
         return str(sum(not row.is_unchanged for plan in preview.plans for row in plan.changes))
-    return (
-        f"{counts[0]}{f' on each of {len(counts)}' if len(counts) > 1 else ''}"
-        if len(set(counts)) == 1
-        else str(sum(counts))
-    )
+    if len(set(counts)) > 1:
+        return f"{sum(counts)} in all"
+    return f"{counts[0]} each" if len(counts) > 1 else str(counts[0])
 
 
 def _notes(rows: Sequence[Preview], room: Room) -> list[str]:
@@ -271,7 +280,7 @@ def _notes(rows: Sequence[Preview], room: Room) -> list[str]:
     ranked = sorted(said.items(), key=lambda row: (row[0][0], -len(row[1])))
     kept = ranked[: max(room.rows, _WHO)]
     lines = [
-        f"- {mark} **{escape(kind)}** {listed([code(name) for name in names], _WHO)}: {_short(sentence, room)}"
+        f"- {mark} **{brief(kind, _NAME)}** {_names(names)}: {_short(sentence, room)}"
         for (_, mark, kind, sentence), names in kept
     ]
     if len(ranked) > len(kept):
@@ -279,6 +288,10 @@ def _notes(rows: Sequence[Preview], room: Room) -> list[str]:
         counts = ", ".join(f"{count:,} by {escape(kind)}" for kind, count in rest.most_common())
         lines.append(f"- … and {counted(len(ranked) - len(kept), 'more sentence')}{f': {counts}' if counts else ''}")
     return [*lines, ""] if lines else []
+
+
+def _names(names: Sequence[str]) -> str:
+    return listed([code(name, _NAME) for name in names], _WHO)
 
 
 def _said(preview: Preview) -> Iterator[tuple[int, str, str, str]]:
@@ -301,6 +314,11 @@ def _said(preview: Preview) -> Iterator[tuple[int, str, str, str]]:
 def _diffs(groups: Sequence[DiffGroup], room: Room) -> list[str]:
     kept = [group for group in groups if room.diffs and group.place not in room.dropped]
     lines = [line for group in kept for line in [*diff_block(group), ""]]
+    if len(kept) > _FOLDED:
+        lines = [
+            *details(f"<b>Diffs</b> of {counted(len({group.preview.key for group in kept}), 'release')}", lines[:-1]),
+            "",
+        ]
     if len(kept) < len(groups):
         names = [group.preview.key.name for group in groups if group not in kept]
         left = counted(len(groups) - len(kept), "diff")
@@ -319,8 +337,6 @@ def _objects(objects: Iterable[ObjectDiff]) -> list[str]:
             lines += [*fence(row.lines, "diff"), ""]
         if row.left_out:
             lines += [f"… {counted(row.left_out, 'more line')}.", ""]
-        elif row.follows is not None and not row.lines:
-            lines[-2] += " and differs in nothing else"
     return lines[:-1]
 
 
@@ -328,13 +344,18 @@ _SENTENCES: Mapping[Action, str] = {
     Action.CREATE: "Create",
     Action.UPDATE: "Update",
     Action.SCALE: "Scale",
-    Action.DELETE: "No longer rendered:",
+    Action.DELETE: "Delete",
 }
 
 
 def _object(row: ObjectDiff) -> str:
-    name = f"{escape(row.ref.kind)} {code(f'{row.ref.namespace}/{row.ref.name}'.lstrip('/'))}"
-    return f"{name}, as {code(row.follows.name)} but for its name" if row.follows else name
+    name = f"{brief(row.ref.kind, _NAME)} {code(f'{row.ref.namespace}/{row.ref.name}'.lstrip('/'))}"
+    if row.follows is None:
+        return name
+    old = code(row.follows.name)
+    return (
+        f"{name}, compared with {old}, which it follows" if row.lines else f"{name}, the same as {old} but for its name"
+    )
 
 
 def _open(rows: Sequence[Preview]) -> list[str]:
@@ -347,7 +368,11 @@ def _open(rows: Sequence[Preview]) -> list[str]:
             wells.append(f"- ✓ policies: {', '.join(map(code, passed))}")
         digests = f" (plan {_digests(preview)})" if preview.plans else ""
         lines += [f"**{code(preview.key.name)}**{digests}", "", *wells, ""]
-    return [*details("What is open", lines[:-1]), ""]
+    gates = sum(1 for row in rows for _ in _wells(row))
+    passes = sum(verdict.result is PolicyResult.PASS for row in rows for verdict in row.verdicts)
+    noun = "policy" if passes == 1 else "policies"
+    title = f"<b>What is well</b>: {counted(gates, 'open gate')}, {passes:,} {noun} passed"
+    return [*details(title, lines[:-1]), ""]
 
 
 def _wells(preview: Preview) -> Iterator[Gate]:
