@@ -105,7 +105,7 @@ def _renamed(body: dict[str, Any], gone: str, new: str) -> dict[str, Any]:
 
 
 def _compared(before: dict[str, Any], after: dict[str, Any]) -> tuple[tuple[str, ...], int]:
-    old, new = _yaml(masked(before, after)), _yaml(masked(after, before))
+    old, new = _yaml(masked(before)), _yaml(masked(after, before))
     if len(old) + len(new) > MOST_COMPARED:
         return (), len(old) + len(new)
     return _cut(list(_placed(list(difflib.unified_diff(old, new, n=_CONTEXT, lineterm=""))[2:], old)))

@@ -66,7 +66,7 @@ def plan_sections(previews: Sequence[Preview], room: Room | None = None) -> list
     by_environment = groupby(sorted(touched, key=lambda row: row.key), key=lambda row: row.key.environment)
     shown = [(name, list(rows)) for name, rows in by_environment]
     for name, rows in shown[: room.rows]:
-        lines += [f"#### {brief(name, _NAME)}", "", *_table(rows, room), "", *_notes(rows, room)]
+        lines += [f"#### {brief(name, _NAME)}", "", *_notes(rows, room), *_table(rows, room), ""]
         lines += _diffs([group for group in groups if group.preview.key.environment == name], room)
         lines += _open(rows) if room.detail else []
     if len(shown) > room.rows:
@@ -233,8 +233,9 @@ def _from_to(preview: Preview) -> str:
 
 
 def _where(clusters: Sequence[str]) -> str:
-    shown = [code(name, _NAME) for name in clusters[:2]]
-    return "<br>".join([*shown, *([f"and {len(clusters) - 2} more"] if len(clusters) > 2 else [])]) or "–"  # noqa: PLR2004
+    most = 2
+    shown = ", ".join(code(name, _NAME) for name in clusters[:most]) or "–"
+    return f"{shown} and {len(clusters) - most} more" if len(clusters) > most else shown
 
 
 def _gates(preview: Preview) -> str:
@@ -303,9 +304,12 @@ def _said(preview: Preview) -> Iterator[tuple[int, str, str, str]]:
             yield 1, "✗", gate.kind, gate.message
         elif gate.reason == BREAK_GLASS:
             yield 1, "!", gate.kind, gate.message
+    told = any(gate.kind == "Policy" for gate in preview.gates)
     for verdict in preview.verdicts:
         if verdict.result is PolicyResult.WARN:
             yield 2, "!", f"Policy {verdict.name}", verdict.message
+        elif verdict.result in (PolicyResult.FAIL, PolicyResult.ERROR) and not told:
+            yield 1, "✗", f"Policy {verdict.name}", verdict.message
     for asking in preview.asked:
         for note in asking.quorum.notes:
             yield 3, "·", "Signature that does not count", note

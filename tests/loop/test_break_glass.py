@@ -295,7 +295,7 @@ def test_it_is_in_the_plan():
     found.source.snapshot = found.published.publish()
     shown = _preview(FRAUD, gather(FRAUD, found.world), found.world)
     assert f"  ! Freeze: {SENTENCE}" in as_text([shown])
-    assert "| Freeze | ! | OPENED BY BREAK-GLASS" in as_markdown([shown])
+    assert "- ! **Freeze** `fraud-detector`: OPENED BY BREAK-GLASS" in as_markdown([shown])
     assert as_data([shown])[0]["version"] == version
 
 

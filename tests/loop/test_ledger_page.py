@@ -75,7 +75,7 @@ def test_the_page_lists_what_needs_somebody_and_what_happened_last():
     rows = [line.partition(" | ")[0] for line in text.splitlines() if line.startswith("| prod/")]
     assert rows == ["| prod/a", "| prod/b"]
     assert "| prod/a | 1.3.0 | Held | releases/prod/fraud-detector.yaml is not verified" in text
-    assert "| 2 | 2026-12-01T09:02:00Z | Promoted: two &#64;team \\| x |\n| 1 |" in text
+    assert "| 2 | 2026-12-01T09:02:00Z | Promoted: two &#64;&#8203;team \\| x |\n| 1 |" in text
 
 
 def test_a_row_says_what_is_asked_for_while_nothing_serves():
