@@ -18,7 +18,7 @@ from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey, TargetKey, Version, short
 from reconciler.model.plan import BREAK_GLASS, Gate, Plan
 from reconciler.model.release import Effective
-from reconciler.model.state import Apply, Directive, ReleaseStatus, Role, VersionDirective, release_key
+from reconciler.model.state import Apply, Directive, ReleaseStatus, Role, release_key
 from reconciler.plan.compare import compare
 from reconciler.plan.decide import decide
 from reconciler.plan.diff import ClusterDiff, ObjectDiff, differences
@@ -135,10 +135,9 @@ def _diffs(key: ReleaseKey, status: ReleaseStatus, world: World) -> Iterator[Clu
 def _differences(key: TargetKey, told: Directive, status: ReleaseStatus, world: World) -> tuple[ObjectDiff, ...]:
     cluster = world.fleet.cluster(key)
     cluster.check_ready()
-    specs = {entry.version: world.unpack(status.effective[entry.version]) for entry in told.versions}
-    told = told.model_copy(update={"versions": tuple(_at_the_end(entry, specs, told) for entry in told.versions)})
-    after = world.rendering(key, told, specs, cluster.kinds())
     state = cluster.target(key.release)
+    specs = {entry.version: world.unpack(status.effective[entry.version]) for entry in told.versions}
+    after = world.rendering(key, _at_the_end(told, state.directive if state else None, specs), specs, cluster.kinds())
     if state is None:
         return differences(None, after)
     old = {Version(version): world.unpack(packed) for version, packed in state.effective.items()}
@@ -146,12 +145,19 @@ def _differences(key: TargetKey, told: Directive, status: ReleaseStatus, world: 
     return differences(before, after, versions=_follow(state.directive, told))
 
 
-def _at_the_end(entry: VersionDirective, specs: Mapping[Version, Effective], told: Directive) -> VersionDirective:
-    """A candidate at the size that it will have, and with all its hooks: not as at the first step."""
-    if entry.role is not Role.CANDIDATE:
-        return entry
-    end = promoted(specs[entry.version], revision=told.revision, closure=told.closure).versions[0]
-    return entry.model_copy(update={"low": end.low, "high": end.high, "hooks": end.hooks})
+def _at_the_end(told: Directive, before: Directive | None, specs: Mapping[Version, Effective]) -> Directive:
+    """The directive without what only steps do: a candidate has its last size and all its hooks, stable its own."""
+    if all(entry.role is not Role.CANDIDATE for entry in told.versions):
+        return told
+    known = {entry.version: entry for entry in before.versions} if before else {}
+    rows = []
+    for entry in told.versions:
+        if entry.role is Role.CANDIDATE:
+            end = promoted(specs[entry.version], revision=told.revision, closure=told.closure).versions[0]
+            rows.append(entry.model_copy(update={"low": end.low, "high": end.high, "hooks": end.hooks}))
+        else:
+            rows.append(known.get(entry.version, entry))
+    return told.model_copy(update={"versions": tuple(rows)})
 
 
 def _follow(before: Directive, after: Directive) -> tuple[str, str] | None:

@@ -92,7 +92,7 @@ def _page(report: PullReport, marker: str, room: Room, cut: str) -> str:
 
 def _head(report: PullReport) -> list[str]:
     first = headline(report)
-    return [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
+    return [f"### {first.title}", "", *([first.because, ""] if first.because else [])]
 
 
 def _foot(report: PullReport, cut: str) -> list[str]:

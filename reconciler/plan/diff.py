@@ -41,12 +41,6 @@ class ObjectDiff:
     left_out: int = 0
     follows: ObjectRef | None = None
 
-    @property
-    def headline(self) -> str:
-        """`create Deployment fraud/fraud-2, beside fraud-1 and compared with it`."""
-        beside = f", beside {self.follows.name} and compared with it" if self.follows else ""
-        return f"{self.action} {self.ref}{beside}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterDiff:

@@ -27,8 +27,8 @@ _LIVE = re.compile(
     r"|(?P<label>~)(?=[\w\"'])"
     r"|(?P<scheme>:)(?=//)"
     r"|(?P<emoji>:)(?=[\w+-]*[A-Za-z+-][\w+-]*:|100:|1234:)"
-    r"|(?P<host>(?i:\bwww))(?=\.)"
-    r"|(?P<issue>(?i:\bGH))(?=-\d)"
+    r"|(?P<host>(?i:www))(?=\.)"
+    r"|(?P<issue>(?i:GH))(?=-\d)"
     r"|(?P<commit>(?<![\w-])(?=[0-9a-f]*\d)[0-9a-f]{7,40}(?![\w-]))"
 )
 _BLOCK = re.compile(r"[#+\-=/:>!]|\d{1,9}[.)](?=\s|$)")

@@ -65,12 +65,15 @@ def plan_sections(previews: Sequence[Preview], room: Room | None = None) -> list
     touched = [row for row in previews if not _is_quiet(row)]
     by_environment = groupby(sorted(touched, key=lambda row: row.key), key=lambda row: row.key.environment)
     shown = [(name, list(rows)) for name, rows in by_environment]
-    for name, rows in shown[: room.rows]:
+    most = max(room.rows, _WHO)
+    if len(shown) > most:
+        shown.sort(key=lambda pair: -max(map(outlook, pair[1])))
+    for name, rows in shown[:most]:
         lines += [f"#### {brief(name, _NAME)}", "", *_notes(rows, room), *_table(rows, room), ""]
         lines += _diffs([group for group in groups if group.preview.key.environment == name], room)
         lines += _open(rows) if room.detail else []
-    if len(shown) > room.rows:
-        lines += [f"… and {counted(len(shown) - room.rows, 'more environment')}.", ""]
+    if len(shown) > most:
+        lines += [f"… and {counted(len(shown) - most, 'more environment')}.", ""]
     quiet = len(previews) - len(touched)
     if quiet:
         lines += [f"{counted(quiet, 'release')} would stay as {'it is' if quiet == 1 else 'they are'}.", ""]

@@ -40,28 +40,37 @@ SIGNED = Gate(
 )
 VALID = Gate(kind="Reference", open=True, reason="Valid", message="everything that it names is there")
 MISSING = Gate(
-    kind="Approval", open=False, reason="ApprovalsMissing",
+    kind="Approval",
+    open=False,
+    reason="ApprovalsMissing",
     message="releases/prod/fraud-detector.yaml is not approved: 0 of 1 approval by risk (cy could give it); "
     "to give one, run: reconciler approve releases/prod/fraud-detector.yaml",
-)  # fmt: skip
+)
 UNSIGNED = Gate(
-    kind="Signature", open=False, reason="NotVerified",
+    kind="Signature",
+    open=False,
+    reason="NotVerified",
     message="releases/prod/x.yaml is not verified: not signed; somebody who may release it runs: "
     "reconciler sign releases/prod/x.yaml",
-)  # fmt: skip
+)
 WINDOW = Gate(
-    kind="Window", open=False, reason="OutsideWindow", opens_at=NOW + timedelta(days=3),
+    kind="Window",
+    open=False,
+    reason="OutsideWindow",
+    opens_at=NOW + timedelta(days=3),
     message="environment prod takes changes in its windows only, and the next one opens Mon 7 Dec 2026 09:00 "
     "Europe/Berlin (environments/prod.yaml:31:7)",
-)  # fmt: skip
+)
 PASSED = tuple(
     PolicyVerdict(name=name, source="builtin:baseline", result=PolicyResult.PASS)
     for name in ("digest-pinned", "two-replicas", "owner-and-runbook", "resource-limits")
 )
 WARNED = PolicyVerdict(
-    name="card-and-lineage", source="builtin:baseline", result=PolicyResult.WARN,
+    name="card-and-lineage",
+    source="builtin:baseline",
+    result=PolicyResult.WARN,
     message="the model card names no training run (its action is Warn)",
-)  # fmt: skip
+)
 
 
 def key_of(name: str = "fraud-detector", environment: str = "prod") -> ReleaseKey:
@@ -75,20 +84,27 @@ def asking(*people: str, count: int = 1, role: str | None = "risk", could: tuple
         what="releases/prod/fraud-detector.yaml",
         quorum=Quorum(rules=(rule,), expire_after=timedelta(days=14), **given),
         statement=ApprovalStatement(
-            repository=REPOSITORY, environment="prod", name="fraud-detector",
-            closure_sha256=sha256_of(b"closure").removeprefix("sha256:"), action="approve",
+            repository=REPOSITORY,
+            environment="prod",
+            name="fraud-detector",
+            closure_sha256=sha256_of(b"closure").removeprefix("sha256:"),
+            action="approve",
         ),
-    )  # fmt: skip
+    )
 
 
 def plan_of(key: ReleaseKey, cluster: str, *, changes: int = 1) -> Plan:
     rows = [
         Change(
-            action=Action.CREATE, tier=2, before="", after=sha256_of(bytes([index])), why="new",
+            action=Action.CREATE,
+            tier=2,
+            before="",
+            after=sha256_of(bytes([index])),
+            why="new",
             ref=ObjectRef(group="apps", version="v1", kind="Deployment", namespace="fraud", name=f"{key.name}-{index}"),
         )
         for index in range(changes)
-    ]  # fmt: skip
+    ]
     return Plan(key=TargetKey(release=key, cluster=cluster), revision="1" * 40, changes=tuple(rows))
 
 
@@ -131,8 +147,11 @@ def report(*previews: Preview, **more) -> PullReport:
 def small() -> PullReport:
     """One release waits for one approval of two."""
     waits = preview(
-        gates=(SIGNED, VALID, MISSING), verdicts=(*PASSED, WARNED), changes=0, asked=(asking(),),
-    )  # fmt: skip
+        gates=(SIGNED, VALID, MISSING),
+        verdicts=(*PASSED, WARNED),
+        changes=0,
+        asked=(asking(),),
+    )
     return report(waits, asked=True)
 
 
@@ -144,9 +163,13 @@ def forty() -> PullReport:
     rows[9] = replace(rows[9], gates=(UNSIGNED, VALID))
     rows[10] = replace(rows[10], gates=(SIGNED, VALID, WINDOW))
     governing = GoverningChange(
-        path="runtimes/onnx-http.yaml", kind="ServingRuntime", name="onnx-http", in_force=True,
-        sentence="signed by ana, who may configure it", signers=("ana",),
-    )  # fmt: skip
+        path="runtimes/onnx-http.yaml",
+        kind="ServingRuntime",
+        name="onnx-http",
+        in_force=True,
+        sentence="signed by ana, who may configure it",
+        signers=("ana",),
+    )
     return report(*rows, governing=(governing,))
 
 
@@ -154,23 +177,37 @@ def failure(at: datetime = NOW) -> PullReport:
     """Merged, and its pods do not come up on one cluster."""
     log = "container onnx-server restarts again and again: exit code 1, last log line: no such file: /models/model.onnx"
     row = ReleaseProgress(
-        key=key_of(), before="1.3.0", after="1.4.0", phase="Failed", ended=True, failed=True, record=218,
+        key=key_of(),
+        before="1.3.0",
+        after="1.4.0",
+        phase="Failed",
+        ended=True,
+        failed=True,
+        record=218,
         sentence="hook smoke of 1.4.0 failed on us-1: BackoffLimitExceeded: 3 of 50 answers differ; 1.3.0 serves; "
         "correct the release, or its hook, and merge it",
         clusters=(
             ClusterProgress(name="eu-1", state="Healthy", sentence="1.4.0: 2 of 2 ready"),
             ClusterProgress(name="us-1", state="Failed", sentence=f"1.4.0: 0 of 2 ready: {log}"),
         ),
-    )  # fmt: skip
+    )
     well = ReleaseProgress(
-        key=key_of("support-chat"), before="0.9.1", after="0.9.2", phase="Promoted", ended=True, record=217,
+        key=key_of("support-chat"),
+        before="0.9.1",
+        after="0.9.2",
+        phase="Promoted",
+        ended=True,
+        record=217,
         sentence="0.9.2 serves, and is healthy",
         clusters=(ClusterProgress(name="eu-1", state="Healthy", sentence="0.9.2: 2 of 2 ready"),),
-    )  # fmt: skip
+    )
     return report(
-        preview(asked=(asking("cy"),)), preview("support-chat", before="0.9.1", after="0.9.2", clusters=("eu-1",)),
-        stage=Stage.ENDED, progress=(row, well), at=at.replace(microsecond=0),
-    )  # fmt: skip
+        preview(asked=(asking("cy"),)),
+        preview("support-chat", before="0.9.1", after="0.9.2", clusters=("eu-1",)),
+        stage=Stage.ENDED,
+        progress=(row, well),
+        at=at.replace(microsecond=0),
+    )
 
 
 def twenty() -> PullReport:
@@ -179,8 +216,10 @@ def twenty() -> PullReport:
     silent = Gate(kind="Cluster", open=False, reason="NoPlan", message="sa-4: it does not answer since 08:51")
     answer = tuple(name for name in names if name != "sa-4")
     row = preview(clusters=answer, gates=(SIGNED, VALID, silent), asked=(asking("cy"),))
-    odd = tuple(ClusterDiff(cluster=one.cluster, objects=one.objects[:1]) if one.cluster in ("eu-2", "us-5") else one
-                for one in row.diffs)  # fmt: skip
+    odd = tuple(
+        ClusterDiff(cluster=one.cluster, objects=one.objects[:1]) if one.cluster in ("eu-2", "us-5") else one
+        for one in row.diffs
+    )
     return report(replace(row, diffs=odd))
 
 
@@ -194,6 +233,7 @@ HOSTILE = (
 def hostile(text: str = HOSTILE) -> PullReport:
     """Whatever a document, a login or a branch may say, everywhere."""
     key = ReleaseKey(repository=text, environment=text, name=text)
+    plain = text.encode("utf-8", "replace").decode()  # digests are of UTF-8
     closed = Gate(kind=text, open=False, reason="Invalid", message=text)
     opened = Gate(kind=text, open=True, reason="Valid", message=text)
     glass = Gate(kind=text, open=True, reason="BreakGlass", message=text)
@@ -210,14 +250,32 @@ def hostile(text: str = HOSTILE) -> PullReport:
     asked = asking(text, role="risk", could=(text,), count=2, rejected=(text,), notes=(text,))
     governing = GoverningChange(path=text, kind=text, name=text, in_force=False, sentence=text, signers=(text,))
     row = Preview(
-        key=key, path=text, before=text, after=text[:-1], gates=(closed, opened, glass), verdicts=verdicts,
-        plans=(plan_of(key, text),), message=text, diffs=(ClusterDiff(cluster=text, objects=diffs),),
+        key=key,
+        path=text,
+        before=text,
+        after=text[:-1],
+        gates=(closed, opened, glass),
+        verdicts=verdicts,
+        plans=(plan_of(ReleaseKey(repository=plain, environment=plain, name=plain), plain),),
+        message=text,
+        diffs=(ClusterDiff(cluster=text, objects=diffs),),
         asked=(replace(asked, what=text),),
-    )  # fmt: skip
+    )
     return report(
-        row, repository=text, base_branch=text, governing=(governing,), uncounted=(text,), ledger=text, asked=True,
-    )  # fmt: skip
+        row,
+        repository=text,
+        base_branch=text,
+        governing=(governing,),
+        uncounted=(text,),
+        ledger=text,
+        asked=True,
+    )
 
 
-CASES = {"small-change": small, "forty-releases": forty, "failure": failure, "twenty-clusters": twenty,
-         "hostile-names": hostile}  # fmt: skip
+CASES = {
+    "small-change": small,
+    "forty-releases": forty,
+    "failure": failure,
+    "twenty-clusters": twenty,
+    "hostile-names": hostile,
+}

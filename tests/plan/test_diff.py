@@ -39,8 +39,11 @@ def test_a_new_version_is_compared_with_the_one_that_it_follows():
     assert deployment.follows.name == f"fraud-detector-{short(OLD.version)}"
     changed = [line for line in deployment.lines if line[0] in "+-"]
     assert {line[1:].strip() for line in changed} == {
-        'reconciler.dev/model-version: "1.3.0"', 'reconciler.dev/model-version: "1.4.0"', 'value: "1.3.0"', 'value: "1.4.0"',
-    }  # fmt: skip
+        'reconciler.dev/model-version: "1.3.0"',
+        'reconciler.dev/model-version: "1.4.0"',
+        'value: "1.3.0"',
+        'value: "1.4.0"',
+    }
     assert "@@ spec › template › spec › containers › model › env › MODEL_VERSION @@" in deployment.lines
     assert rows[Action.CREATE, "Service"].lines == ()
     assert rows[Action.UPDATE, "Service"].follows is None
@@ -88,8 +91,9 @@ def test_what_is_no_longer_rendered_is_told_by_name_alone():
 def test_a_secret_that_changed_is_told_and_not_shown():
     (row,) = differences(rendering(config(password="old-one")), rendering(config(password="new-one")))
     assert [line for line in row.lines if line[0] in "+-"] == [
-        '-  password: "(masked)"', '+  password: "(masked, another value)"',
-    ]  # fmt: skip
+        '-  password: "(masked)"',
+        '+  password: "(masked, another value)"',
+    ]
 
 
 def test_long_lines_and_long_diffs_are_cut_and_say_how_much():
@@ -103,7 +107,8 @@ def test_long_lines_and_long_diffs_are_cut_and_say_how_much():
 
 def test_what_is_too_long_to_compare_is_counted():
     (row,) = differences(
-        rendering(config(a="\n".join(map(str, range(3_000))))), rendering(config(a="\n".join(map(str, range(1, 3_001)))))
+        rendering(config(a="\n".join(map(str, range(3_000))))),
+        rendering(config(a="\n".join(map(str, range(1, 3_001))))),
     )
     assert (row.lines, row.left_out) == ((), 6_014)
 
@@ -117,7 +122,7 @@ def test_a_hunk_at_the_very_top_has_no_place():
 
 
 def test_no_line_has_a_sign_that_nobody_sees():
-    (row,) = differences(None, rendering(config(**{"a": "\u202eevil\n\x1b[31m"})))
+    (row,) = differences(None, rendering(config(a="\u202eevil\n\x1b[31m")))
     assert not any(sign in line for line in row.lines for sign in "\u202e\x1b")
 
 
@@ -126,22 +131,27 @@ def test_no_line_has_a_sign_that_nobody_sees():
     [
         ({"b": 1, "a": None, "name": "x"}, ["name: x", "a: null", "b: 1"]),
         ({"a": {}, "b": [], "c": ""}, ["a: {}", "b: []", 'c: ""']),
-        ({"a": ["x", {"b": 1, "c": 2}, ["p", "q"], [], {}]},
-         ["a:", "  - x", "  - b: 1", "    c: 2", "  - - p", "    - q", "  - []", "  - {}"]),
+        (
+            {"a": ["x", {"b": 1, "c": 2}, ["p", "q"], [], {}]},
+            ["a:", "  - x", "  - b: 1", "    c: 2", "  - - p", "    - q", "  - []", "  - {}"],
+        ),
         ({"a": "one\ntwo\n", "b": "one\ntwo"}, ["a: |", "  one", "  two", "b: |-", "  one", "  two"]),
         ({"a": ["one\ntwo"]}, ["a:", "  - |-", "    one", "    two"]),
-        ({"a": "true", "b": True, "c": "1.4.0", "d": "10", "e": "no", "f": "a: b", "g": "img:1@sha256:ab"},
-         ['a: "true"', "b: true", 'c: "1.4.0"', 'd: "10"', 'e: "no"', 'f: "a: b"', "g: img:1@sha256:ab"]),
+        (
+            {"a": "true", "b": True, "c": "1.4.0", "d": "10", "e": "no", "f": "a: b", "g": "img:1@sha256:ab"},
+            ['a: "true"', "b: true", 'c: "1.4.0"', 'd: "10"', 'e: "no"', 'f: "a: b"', "g: img:1@sha256:ab"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_yaml_is_as_people_write_it(data, lines):
     assert _yaml(data) == lines
 
 
-@given(st.dictionaries(st.text(max_size=5), st.text(max_size=30), max_size=4), st.dictionaries(st.text(max_size=5), st.text(max_size=30), max_size=4))
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=30), max_size=4),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=30), max_size=4),
+)
 def test_the_same_two_renderings_always_differ_in_the_same_way(first, second):
     rows = differences(rendering(config(**first)), rendering(config(**second)))
     assert rows == differences(rendering(config(**first)), rendering(config(**second)))
     assert all(line[:1] in "+- @" for row in rows for line in row.lines)
-
-

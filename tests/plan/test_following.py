@@ -52,79 +52,128 @@ def status(**update):
 ROWS = {
     "merged a moment ago": (ASKED, None, NEW, ("Merged", "it was merged and not looked at yet", False, False)),
     "its state is still of the text before": (
-        ASKED, status(manifest=OLD), NEW, ("Merged", "it was merged and not looked at yet", False, False),
+        ASKED,
+        status(manifest=OLD),
+        NEW,
+        ("Merged", "it was merged and not looked at yet", False, False),
     ),
     "a gate is closed": (
-        ASKED, status(gates=(WINDOW, BARE)), NEW, ("Held", "the next one opens Monday; and PolicyDenied", False, False),
+        ASKED,
+        status(gates=(WINDOW, BARE)),
+        NEW,
+        ("Held", "the next one opens Monday; and PolicyDenied", False, False),
     ),
     "only deletions wait": (
-        ASKED, status(phase=Phase.PROMOTED, stable=V14, gates=(PRUNE,)), NEW,
+        ASKED,
+        status(phase=Phase.PROMOTED, stable=V14, gates=(PRUNE,)),
+        NEW,
         ("Promoted", "1.4.0 serves, and is healthy", True, False),
     ),
     "its pods come up": (
-        ASKED, status(phase=Phase.PREPARING, candidate=V14, message="1 of 2 pods of 1.4.0 are ready."), NEW,
+        ASKED,
+        status(phase=Phase.PREPARING, candidate=V14, message="1 of 2 pods of 1.4.0 are ready."),
+        NEW,
         ("Preparing", "1 of 2 pods of 1.4.0 are ready", False, False),
     ),
     "it has been on its way for a while": (
-        ASKED, status(phase=Phase.STEPPING, candidate=V14, since=NOW - timedelta(minutes=12, seconds=5)), NEW,
+        ASKED,
+        status(phase=Phase.STEPPING, candidate=V14, since=NOW - timedelta(minutes=12, seconds=5)),
+        NEW,
         ("Stepping", "it is on its way; for 12m", False, False),
     ),
     "it began seconds ago": (
-        ASKED, status(phase=Phase.STEPPING, candidate=V14, since=NOW - timedelta(seconds=5)), NEW,
+        ASKED,
+        status(phase=Phase.STEPPING, candidate=V14, since=NOW - timedelta(seconds=5)),
+        NEW,
         ("Stepping", "it is on its way", False, False),
     ),
     "a gate closed on the way": (
-        ASKED, status(phase=Phase.STEPPING, candidate=V14, gates=(WINDOW,), message="every size stays"), NEW,
+        ASKED,
+        status(phase=Phase.STEPPING, candidate=V14, gates=(WINDOW,), message="every size stays"),
+        NEW,
         ("Stepping", "every size stays", False, False),
     ),
     "it is promoted": (
-        ASKED, status(phase=Phase.PROMOTED, stable=V14, history=(promotion(NEW),)), NEW,
+        ASKED,
+        status(phase=Phase.PROMOTED, stable=V14, history=(promotion(NEW),)),
+        NEW,
         ("Promoted", "1.4.0 serves, and is healthy", True, False),
     ),
     "another text is still the promoted one": (
-        ASKED, status(phase=Phase.PROMOTED, message="soon."), NEW, ("Promoted", "soon", False, False),
+        ASKED,
+        status(phase=Phase.PROMOTED, message="soon."),
+        NEW,
+        ("Promoted", "soon", False, False),
     ),
     "a hook failed and stable is coming back": (
-        ASKED, status(phase=Phase.ROLLING_BACK, failed=LOST, message="1.3.0 returns."), NEW,
+        ASKED,
+        status(phase=Phase.ROLLING_BACK, failed=LOST, message="1.3.0 returns."),
+        NEW,
         ("RollingBack", "1.3.0 returns", False, True),
     ),
     "a hook failed and stable is back": (
-        ASKED, status(phase=Phase.PENDING, failed=LOST, gates=(WINDOW, HOOK)), NEW,
+        ASKED,
+        status(phase=Phase.PENDING, failed=LOST, gates=(WINDOW, HOOK)),
+        NEW,
         ("Failed", "hook smoke of 1.4.0 failed on us-1: exit code 1", True, True),
     ),
     "a hook failed and its gate is gone": (
-        ASKED, status(phase=Phase.PENDING, failed=LOST), NEW,
+        ASKED,
+        status(phase=Phase.PENDING, failed=LOST),
+        NEW,
         ("Failed", "hook smoke failed on us-1: exit code 1", True, True),
     ),
     "it is being retired": (
-        ASKED, status(phase=Phase.RETIRING), NEW, ("Retiring", "its pods are ending", False, False),
+        ASKED,
+        status(phase=Phase.RETIRING),
+        NEW,
+        ("Retiring", "its pods are ending", False, False),
     ),
     "it is retired": (ASKED, status(phase=Phase.RETIRED), NEW, ("Retired", "nothing of it serves", True, False)),
     "a later commit came before it was promoted": (
-        ASKED, status(manifest=THIRD), THIRD,
+        ASKED,
+        status(manifest=THIRD),
+        THIRD,
         ("Superseded", "a later commit on the trunk asks for something else", True, False),
     ),
     "its file is gone since": (
-        ASKED, None, None, ("Superseded", "a later commit on the trunk asks for something else", True, False),
+        ASKED,
+        None,
+        None,
+        ("Superseded", "a later commit on the trunk asks for something else", True, False),
     ),
     "it was promoted before a later commit came": (
-        ASKED, status(manifest=THIRD, history=(promotion(THIRD, "1.5.0"), promotion(NEW))), THIRD,
+        ASKED,
+        status(manifest=THIRD, history=(promotion(THIRD, "1.5.0"), promotion(NEW))),
+        THIRD,
         ("Promoted", "it was promoted at 2026-12-01T09:00:00Z; the trunk asks for something else since", True, False),
     ),
     "its removal waits to be signed": (
-        GONE, status(manifest=OLD, gates=(WINDOW,)), None, ("Held", "the next one opens Monday", False, False),
+        GONE,
+        status(manifest=OLD, gates=(WINDOW,)),
+        None,
+        ("Held", "the next one opens Monday", False, False),
     ),
     "it is being removed": (
-        GONE, status(phase=Phase.REMOVING), None, ("Removing", "what runs is being deleted", False, False),
+        GONE,
+        status(phase=Phase.REMOVING),
+        None,
+        ("Removing", "what runs is being deleted", False, False),
     ),
     "it is removed and its state is still there": (
-        GONE, status(phase=Phase.REMOVED), None, ("Removed", "1.3.0 is removed", True, False),
+        GONE,
+        status(phase=Phase.REMOVED),
+        None,
+        ("Removed", "1.3.0 is removed", True, False),
     ),
     "it is removed": (GONE, None, None, ("Removed", "1.3.0 is removed", True, False)),
     "it is on the trunk again": (
-        GONE, status(), OLD, ("Superseded", "a later commit on the trunk has it again", True, False),
+        GONE,
+        status(),
+        OLD,
+        ("Superseded", "a later commit on the trunk has it again", True, False),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
@@ -142,9 +191,15 @@ def test_what_became_of_it(row):
 def target(*, sequence=1, told=1, serving="", ready=None, **versions):
     conditions = (Condition(type="Ready", status=ready, reason="Applying", since=NOW),) if ready else ()
     return TargetState(
-        release=release_ref(KEY), cluster="eu-1", home="h", directive=directive(told), effective={},
-        status=TargetStatus(sequence=sequence, serving=serving, conditions=conditions, versions=versions.get("rows", {})),
-    )  # fmt: skip
+        release=release_ref(KEY),
+        cluster="eu-1",
+        home="h",
+        directive=directive(told),
+        effective={},
+        status=TargetStatus(
+            sequence=sequence, serving=serving, conditions=conditions, versions=versions.get("rows", {})
+        ),
+    )
 
 
 def directive(sequence):
@@ -157,23 +212,32 @@ def health(**update):
 
 CLUSTERS = {
     "a cluster that does not answer": (None, "Waiting", "it has not reported yet"),
-    "one that did not take over its directive": (target(sequence=0), "Waiting", "it has not taken over what it was told"),
+    "one that did not take over its directive": (
+        target(sequence=0),
+        "Waiting",
+        "it has not taken over what it was told",
+    ),
     "a healthy one": (target(rows={NEW: health()}), "Healthy", "1.4.0: 2 of 2 ready"),
     "one whose pods are coming up": (
-        target(rows={NEW: health(ready=1, healthy=False, message="pulling.")}), "Progressing", "1.4.0: 1 of 2 ready: pulling",
+        target(rows={NEW: health(ready=1, healthy=False, message="pulling.")}),
+        "Progressing",
+        "1.4.0: 1 of 2 ready: pulling",
     ),
     "one that says nothing of why": (
-        target(rows={NEW: health(ready=1, healthy=False)}), "Progressing", "1.4.0: 1 of 2 ready",
+        target(rows={NEW: health(ready=1, healthy=False)}),
+        "Progressing",
+        "1.4.0: 1 of 2 ready",
     ),
     "one that failed": (
         target(rows={NEW: health(ready=0, healthy=False, failed=True, message="exit code 1")}),
-        "Failed", "1.4.0: 0 of 2 ready: exit code 1",
+        "Failed",
+        "1.4.0: 0 of 2 ready: exit code 1",
     ),
     "one that does not have the version yet": (target(serving="1.3.0"), "Settled", "1.3.0 serves"),
     "one that has nothing": (target(), "Settled", "nothing serves"),
     "one that is being changed": (target(ready="False"), "Progressing", "Applying"),
     "one that is as it was told": (target(ready="True", serving="1.3.0"), "Settled", "1.3.0 serves"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("row", CLUSTERS.values(), ids=CLUSTERS.keys())
@@ -197,7 +261,9 @@ def test_a_removal_that_nobody_knew_a_version_of():
 
 
 def test_an_edit_is_worth_it_for_a_phase_or_an_outcome_and_not_for_words():
-    rows = [follow(ASKED, status(phase=phase, candidate=V14, message=words), **ON_TRUNK, targets={}, now=NOW)
-            for phase, words in ((Phase.PREPARING, "one"), (Phase.PREPARING, "two"), (Phase.STEPPING, "two"))]  # fmt: skip
+    rows = [
+        follow(ASKED, status(phase=phase, candidate=V14, message=words), **ON_TRUNK, targets={}, now=NOW)
+        for phase, words in ((Phase.PREPARING, "one"), (Phase.PREPARING, "two"), (Phase.STEPPING, "two"))
+    ]
     assert summary(rows[:1]) == summary(rows[1:2]) != summary(rows[2:])
     assert summary(rows[:1]) == "prod/fraud-detector Preparing ended=False failed=False"

@@ -30,22 +30,44 @@ def of_env(body):
         ({"kind": "ConfigMap", "data": {"db-password": "x"}}, {"kind": "ConfigMap", "data": {"db-password": MASKED}}),
         ({"kind": "ConfigMap", "data": {"a": f"x\n{TOKEN}"}}, {"kind": "ConfigMap", "data": {"a": MASKED}}),
         ({"kind": "ConfigMap", "data": {"key": "two\nlines"}}, {"kind": "ConfigMap", "data": {"key": "two\nlines"}}),
-        ({"metadata": {"annotations": {"e.org/api-token": "x"}}}, {"metadata": {"annotations": {"e.org/api-token": MASKED}}}),
-        ({"metadata": {"annotations": {"k8s.io/last-applied-configuration": "{}"}}},
-         {"metadata": {"annotations": {"k8s.io/last-applied-configuration": MASKED}}}),
-        ({"args": ["--port", "80", "--token", "abc", "--key=abc"]}, {"args": ["--port", "80", "--token", MASKED, MASKED]}),
+        (
+            {"metadata": {"annotations": {"e.org/api-token": "x"}}},
+            {"metadata": {"annotations": {"e.org/api-token": MASKED}}},
+        ),
+        (
+            {"metadata": {"annotations": {"k8s.io/last-applied-configuration": "{}"}}},
+            {"metadata": {"annotations": {"k8s.io/last-applied-configuration": MASKED}}},
+        ),
+        (
+            {"args": ["--port", "80", "--token", "abc", "--key=abc"]},
+            {"args": ["--port", "80", "--token", MASKED, MASKED]},
+        ),
         ({"args": [["a", TOKEN], 1]}, {"args": [["a", MASKED], 1]}),
-        ({"httpHeaders": [{"name": "Authorization", "value": "x"}]}, {"httpHeaders": [{"name": "Authorization", "value": MASKED}]}),
+        (
+            {"httpHeaders": [{"name": "Authorization", "value": "x"}]},
+            {"httpHeaders": [{"name": "Authorization", "value": MASKED}]},
+        ),
         ({"key": "nvidia.com/gpu", "secretName": "tls"}, {"key": "nvidia.com/gpu", "secretName": "tls"}),
         ({"name": "x", "value": 3}, {"name": "x", "value": 3}),
     ],
     ids=[
-        "a Secret's data", "a Secret's stringData", "a Secret's data that is none", "a Secret's name", "plain configuration",
-        "configuration called a password", "a token in a text of several lines", "a text of several lines called a key",
-        "an annotation called a token", "what was applied last", "arguments", "a token in a nested list", "a header",
-        "fields of Kubernetes that sound alike", "a number",
+        "a Secret's data",
+        "a Secret's stringData",
+        "a Secret's data that is none",
+        "a Secret's name",
+        "plain configuration",
+        "configuration called a password",
+        "a token in a text of several lines",
+        "a text of several lines called a key",
+        "an annotation called a token",
+        "what was applied last",
+        "arguments",
+        "a token in a nested list",
+        "a header",
+        "fields of Kubernetes that sound alike",
+        "a number",
     ],
-)  # fmt: skip
+)
 def test_what_is_masked(body, shown):
     assert masked(body) == shown
 
@@ -53,10 +75,14 @@ def test_what_is_masked(body, shown):
 @pytest.mark.parametrize(
     ("name", "value", "hidden"),
     [
-        ("LOG_LEVEL", "debug", False), ("API_TOKEN", "abc", True), ("ANY", TOKEN, True), ("ANY", RANDOM, True),
-        ("TOKEN_FILE", "/etc/token", False), ("DEBUG_KEY", "true", False),
+        ("LOG_LEVEL", "debug", False),
+        ("API_TOKEN", "abc", True),
+        ("ANY", TOKEN, True),
+        ("ANY", RANDOM, True),
+        ("TOKEN_FILE", "/etc/token", False),
+        ("DEBUG_KEY", "true", False),
     ],
-)  # fmt: skip
+)
 def test_an_environment_variable_is_masked_when_it_looks_like_a_secret(name, value, hidden):
     assert of_env(masked(env(name, value))) == (MASKED if hidden else value)
 
