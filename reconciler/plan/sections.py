@@ -131,7 +131,7 @@ def governing_section(rows: Sequence[GoverningChange], room: Room) -> list[str]:
         )
         for row in ranked[: room.rows]
     ]
-    head = ("document", "what", "", "in force after the merge", "signed by")
+    head = ("document", "what", "change", "in force after the merge", "signed by")
     return ["#### What governs", "", *table(head, cells), *_more(len(rows), room, "document"), ""]
 
 

@@ -159,8 +159,14 @@ def forty() -> PullReport:
     """A runtime changed: forty releases are made anew."""
     names = [f"scorer-{number:02}" for number in range(40)]
     rows = [preview(name, "prod" if number % 3 else "staging") for number, name in enumerate(names)]
-    rows[7] = replace(rows[7], gates=(SIGNED, VALID, MISSING), asked=(asking("cy", count=2, could=("dee",)),))
-    rows[9] = replace(rows[9], gates=(UNSIGNED, VALID))
+    waits = MISSING.message.replace("fraud-detector", names[7]).replace("0 of 1", "1 of 2").replace("cy", "dee")
+    unsigned = UNSIGNED.message.replace("prod/x", f"staging/{names[9]}")
+    rows[7] = replace(
+        rows[7],
+        gates=(SIGNED, VALID, MISSING.model_copy(update={"message": waits})),
+        asked=(asking("cy", count=2, could=("dee",)),),
+    )
+    rows[9] = replace(rows[9], gates=(UNSIGNED.model_copy(update={"message": unsigned}), VALID))
     rows[10] = replace(rows[10], gates=(SIGNED, VALID, WINDOW))
     governing = GoverningChange(
         path="runtimes/onnx-http.yaml",

@@ -162,7 +162,7 @@ def test_however_little_room_there_is_headline_gates_and_failures_stay(limit):
     assert size(found.body) <= limit
     checked(found.body)
     assert "Merging would promote 37 releases" in found.body
-    assert "**Signature** `scorer-09`: releases/prod/x.yaml is not verified" in found.body
+    assert "**Signature** `scorer-09`: releases/staging/scorer-09.yaml is not verified" in found.body
     assert "**Approval** `scorer-07`" in found.body
     assert "Left out" in found.body
 
