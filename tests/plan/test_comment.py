@@ -396,7 +396,7 @@ PIECES = st.sampled_from(
 ANYTHING = st.text(max_size=120) | st.lists(PIECES, max_size=14).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ANYTHING)
 @example(HOSTILE)
 @example(MARKER)
@@ -414,7 +414,7 @@ def test_whatever_stands_in_any_field_nothing_of_it_is_a_tag_or_a_link(text):
     assert not LIVE.search(hidden_from_forges(SEEN.render(found.full)).replace("~/.ssh", ""))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ANYTHING, st.integers(1_000, 12_000))
 @example(HOSTILE, 5_000)
 def test_however_it_is_cut_it_is_whole(text, limit):
@@ -424,7 +424,7 @@ def test_however_it_is_cut_it_is_whole(text, limit):
         assert size(found.body) <= limit
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ANYTHING)
 @example(HOSTILE)
 def test_after_the_merge_nothing_does_anything_either(text):
