@@ -22,6 +22,7 @@ from reconciler.model.wire import DnsLabel, Duration, Field, Quantity, Wire, qua
 
 DEFAULT_CONFIG = "reconciler.yaml"
 ENV_CONFIG = "RECONCILER_CONFIG"
+ENV_FORGE_TOKEN = "RECONCILER_FORGE_TOKEN"  # noqa: S105  # the name of a variable
 _LAST_PORT = 65_535
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 _SECRET_VOLUME = stat.S_IRGRP  # Kubernetes mounts secrets group-readable when fsGroup is set
@@ -266,6 +267,11 @@ def find(given: Path | None) -> Path:
             hint=f"name one with --config or ${ENV_CONFIG}; `reconciler init` makes one",
         )
     return path
+
+
+def forge_token() -> str:
+    """The token of `$RECONCILER_FORGE_TOKEN`, with which a person's commands open pull requests; empty without."""
+    return os.environ.get(ENV_FORGE_TOKEN, "").strip()
 
 
 def load(path: Path) -> Settings:

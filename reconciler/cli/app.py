@@ -51,6 +51,8 @@ COMMANDS: dict[str, Entry] = {
     "approve": Entry(target="approving:approve", line="Say yes to a release as it lies there now."),
     "reject": Entry(target="approving:reject", line="Say no to a release as it lies there now."),
     "approvals": Entry(target="approving:approvals", line="Show which approvals count and which are missing."),
+    "promote": Entry(target="promoting:promote", line="Propose what runs in one environment for another one."),
+    "rollback": Entry(target="returning:rollback", line="Propose the return of what was good in an environment."),
     "remove": Entry(target="removing:remove", line="End a release, one cluster of it, or a governing document."),
     "trunk": Entry(target="trunk:app", line="Accept a watched branch whose history was rewritten."),
     "verify": Entry(target="verify:verify", line="Show who signed each document and whether that counts."),

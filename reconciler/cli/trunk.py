@@ -4,8 +4,8 @@ Not the acceptance itself: the daemon does that once it finds the signature and 
 what vanishes and what appears is shown before anything is signed; a signature that would not count is not pushed; the
 clone's branches and work tree stay as they are.
 
-Note [where it goes]: `refs/reconciler/trunk/COMMIT` of origin. An origin on this machine is pushed to; to any other one
-people push with git, whose credentials never come here.
+Note [where it goes]: `refs/reconciler/trunk/COMMIT` of origin, pushed as the person. Where that cannot be reached the
+ref is made in the clone, to be pushed by hand.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from reconciler.cli.app import new_app
 from reconciler.cli.desk import CONFIG_TRUST, Key, TrustFileOption
 from reconciler.cli.running import Config
 from reconciler.cli.signing import Repository, chosen_key, repository_name
-from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
+from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused, Unreachable
 
 if TYPE_CHECKING:
     from reconciler.config import RepositorySettings, Settings
@@ -159,11 +159,12 @@ def _from_ledger(place: _Place, opened: "History") -> "Revision":
 def _check(checkout: "Checkout", opened: "History", branch: str, old: "Revision", new: "Revision") -> None:
     """Raise Refused when the commit is not the branch's head, or nothing was rewritten."""
     ref = f"refs/heads/{branch}"
-    if checkout.origin:
-        head = checkout.remote_ref(ref)
+    try:
+        origin = checkout.upstream()
+        head = origin.head(ref)
         if head is None:
-            raise NotFound(f"{branch} does not exist in {checkout.origin}")
-    else:
+            raise NotFound(f"{branch} does not exist in {origin.shown}")
+    except (Unreachable, Misused):
         head = _resolved(opened, f"refs/remotes/origin/{branch}")
     if new != head:
         raise Refused(
@@ -214,8 +215,10 @@ def _sign(place: _Place, step: "Step", key: str) -> str:
     revision = place.checkout.lone_commit(TRUNK_FILE, block, message, author)
     ref = f"{TRUNK_REFS}/{step.new}"
     done = f"accepted {step.new[:_SHORT]} in place of {step.old[:_SHORT]} as {person}"
-    if place.checkout.origin is None:
+    try:
+        place.checkout.push_ref(ref, revision, place.checkout.remote_ref(ref))
+    except (Unreachable, Misused) as error:
+        typer.echo(error.message, err=True)
         place.checkout.set_ref(ref, revision)
         return f"{done}: push it, and the daemon goes on with its next look: git push --force origin {ref}"
-    place.checkout.push_ref(ref, revision, place.checkout.remote_ref(ref))
     return f"{done}: the daemon goes on with its next look"

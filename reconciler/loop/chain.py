@@ -8,15 +8,17 @@ not count does not count either.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 from pydantic import ValidationError
 
 from reconciler.digest import sha256_of
 from reconciler.errors import Refused
+from reconciler.loop.apart import WHOLE
 from reconciler.model.ids import Revision
 from reconciler.model.record import ACCEPTED, GENESIS, Record
-from reconciler.model.state import canonical
+from reconciler.model.state import Promotion, canonical
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import RecordStatement
 from reconciler.trust.verify import verify_record
@@ -89,6 +91,20 @@ def newest_revision(records: Sequence[Record]) -> Revision | None:
         if record.revision and (record.kind == ACCEPTED or record.revision not in before):
             return Revision(record.revision)
     return None
+
+
+def promotions_in(records: Iterable[Record]) -> tuple[Promotion, ...]:
+    """Promotions that one release's records (the newest first) tell of; what a later record says of one counts."""
+    found: dict[tuple[str, str, datetime], Promotion] = {}
+    for record in records:
+        if record.kind == "Removed" and record.detail.get("removal") == WHOLE:
+            break  # what was promoted before it ended was not promoted in what is there now
+        try:
+            promotion = Promotion.from_data(record.detail["promotion"])
+        except (KeyError, ValidationError):
+            continue  # a record of another kind
+        found.setdefault((promotion.version, promotion.manifest, promotion.at), promotion)
+    return tuple(found.values())
 
 
 def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:

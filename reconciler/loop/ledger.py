@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from reconciler.digest import sha256_of
 from reconciler.edges.git import Actor, Mirror, Writer
 from reconciler.errors import Conflict, NotFound, ReconcilerError
-from reconciler.loop.apart import WHOLE
 from reconciler.loop.chain import (
     Chain,
     Link,
     identity,
     newest_revision,
+    promotions_in,
     record_bytes,
     record_path,
     statement,
@@ -174,16 +172,7 @@ class Ledger:
 
     def history(self, key: ReleaseKey) -> tuple[Promotion, ...]:
         """Promotions of one release, newest first; what a later record says of one counts."""
-        found: dict[tuple[str, str, datetime], Promotion] = {}
-        for record in self._records(key):
-            if record.kind == "Removed" and record.detail.get("removal") == WHOLE:
-                break  # what was promoted before it ended was not promoted in what is there now
-            try:
-                promotion = Promotion.from_data(record.detail["promotion"])
-            except (KeyError, ValidationError):
-                continue  # a record of another kind
-            found.setdefault((promotion.version, promotion.manifest, promotion.at), promotion)
-        return tuple(found.values())
+        return promotions_in(self._records(key))
 
     def effective(self, key: ReleaseKey) -> dict[str, str]:
         """Packed effective specs of one release's promoted versions, by version."""

@@ -3,103 +3,32 @@
 Not the daemon's way into a repository (`mirror` is) and not a judge of what lies there. Rules: the same clean
 environment as everywhere (no hooks, no prompts, no credential helpers, no settings of the machine), with two
 exceptions: this clone's own settings count, and `config` also reads the person's global ones. A clone may come from
-anybody, so no program that its settings name is run: filters and merge drivers are off. Remotes are on this machine
-only: to talk to any other one, people use git. `History` reads what is committed, in a clone or a bare repository, and
-never runs anything that the repository brings.
+anybody, so no program that its settings name is run: filters and merge drivers are off. With its `origin` it speaks as
+the person (`personal`), but for `push` and `pull`, which are for one on this machine.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.edges.git.commit import Actor, Commit, stamp
-from reconciler.edges.git.objects import Objects
+from reconciler.edges.git.commit import Actor, commit_payload, stamp, with_signature
+from reconciler.edges.git.history import History, expect, git_folder, history
+from reconciler.edges.git.names import path_parts
+from reconciler.edges.git.personal import Origin
 from reconciler.edges.git.remote import check_ref, check_revision, local_path
 from reconciler.edges.git.run import Access, Git, Output
-from reconciler.edges.git.tree import Rejected
-from reconciler.edges.git.walk import Trees
-from reconciler.errors import Misused, NotFound, Refused, Retry
+from reconciler.errors import Misused, NotFound, Refused
 from reconciler.model.ids import Revision
 
-_PATH_MISSING = "PathMissing"
+__all__ = ["Checkout", "History", "history"]
+
 _PROGRAMS = r"^(filter|merge)\..+\.(clean|smudge|process|required|driver)$"
 _OFF = {
     "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
     "merge": {"driver": "false"},  # the program `false`: such a file conflicts
 }
-_MAX_SPEC = 255  # characters of what a person calls a revision
-
-
-class History:
-    """What is committed in a repository on this disk, bare or with a work tree. Close it after use."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._git = Git(_git_folder(folder))
-        self._objects = Objects(self._git)
-        self._trees = Trees(self._objects)
-
-    def close(self) -> None:
-        """End the reading process."""
-        self._objects.close()
-
-    def resolve(self, name: str) -> Revision:
-        """The commit that a person means by a branch, tag or abbreviated id; raises NotFound."""
-        if not name or len(name) > _MAX_SPEC or not name.isprintable():
-            raise Misused(f"{name[:_MAX_SPEC]!r} cannot be the name of a revision")
-        output = self._git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"])
-        if not output.ok:
-            raise NotFound(f"there is no commit '{name}' in {self.folder}")
-        return Revision(output.stdout.decode("ascii").strip())
-
-    def commit(self, revision: Revision) -> Commit:
-        """What a commit says about itself; raises NotFound."""
-        return self._trees.commit(revision)
-
-    def contains(self, revision: Revision, ancestor: Revision) -> bool:
-        """Whether a commit is, or continues, another one; False when that one is not here."""
-        return self._git.run(["merge-base", "--is-ancestor", check_revision(ancestor), check_revision(revision)]).ok
-
-    def only_in(self, revision: Revision, other: Revision, limit: int) -> tuple[int, tuple[Commit, ...]]:
-        """How many commits lie behind one revision and not behind the other, and the newest of them.
-
-        Raises NotFound when one of the two is not here.
-        """
-        for one in (revision, other):
-            self.commit(check_revision(one))
-        output = self._git.run(["rev-list", revision, f"^{other}"])
-        _expect(output, f"the commits between {other} and {revision} could not be listed")
-        found = [Revision(line) for line in output.stdout.decode("ascii").split()]
-        return len(found), tuple(self.commit(one) for one in found[:limit])
-
-    def read(
-        self, revision: Revision, path: str = ".", *, suffixes: tuple[str, ...] = ("",)
-    ) -> tuple[dict[str, bytes], tuple[Rejected, ...]]:
-        """The files under `path` whose name ends so (names relative to it → bytes), and what is not read and why.
-
-        Raises NotFound when there is no such folder, or nothing in it.
-        """
-        try:
-            snapshot = self._trees.walk(revision, path)
-        except Retry as error:
-            if error.reason != _PATH_MISSING:
-                raise
-            raise NotFound(error.message) from None
-        names = [name for name in snapshot.files if name.endswith(suffixes)]
-        contents = self._trees.read_many([snapshot.files[name] for name in names])
-        return dict(zip(names, contents, strict=True)), snapshot.rejected
-
-
-@contextmanager
-def history(folder: Path) -> Iterator[History]:
-    """The history of a repository on this disk, closed at the end; raises Misused when there is none."""
-    opened = History(folder)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 class Checkout:
@@ -107,7 +36,7 @@ class Checkout:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self._git = Git(_git_folder(top))
+        self._git = Git(git_folder(top))
 
     @classmethod
     def find(cls, folder: Path) -> "Checkout":
@@ -133,7 +62,7 @@ class Checkout:
             ["-C", str(folder), "init", "--quiet", "--template=", f"--initial-branch={branch}"],
             access=Access(environment={"GIT_WORK_TREE": str(folder)}),
         )
-        _expect(output, f"no repository could be made in {folder}")
+        expect(output, f"no repository could be made in {folder}")
         return cls(folder)
 
     @staticmethod
@@ -145,7 +74,7 @@ class Checkout:
             raise Refused(f"{folder} exists already")
         folder.mkdir(parents=True)
         output = Git(folder).run(["init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}"])
-        _expect(output, f"no repository could be made in {folder}")
+        expect(output, f"no repository could be made in {folder}")
         return folder
 
     @classmethod
@@ -159,25 +88,30 @@ class Checkout:
             ["clone", "--quiet", "--template=", "--no-hardlinks", "--", source.as_uri(), str(folder)],
             access=Access(protocols="file"),
         )
-        _expect(output, f"{source} could not be cloned")
+        expect(output, f"{source} could not be cloned")
         return cls(folder)
 
     def config(self, key: str) -> str:
         """A setting of this clone, else of the person (not of the machine); empty when neither has it."""
-        for source in ([], *(["--file", str(file), "--includes"] for file in _personal_settings())):
-            output = self._run(["config", *source, "--get", key])
-            if output.ok:
-                return output.stdout.decode("utf-8", "replace").removesuffix("\n")
-        return ""
+        return self._asked([], key) or self.own_config(key)
+
+    def own_config(self, key: str) -> str:
+        """A setting that the person has for all of their clones; empty when there is none."""
+        files = (["--file", str(file), "--includes"] for file in _personal_settings())
+        return next((found for file in files if (found := self._asked(file, key))), "")
+
+    def _asked(self, source: Sequence[str], key: str) -> str:
+        output = self._run(["config", *source, "--get", key])
+        return output.stdout.decode("utf-8", "replace").removesuffix("\n") if output.ok else ""
 
     def set_config(self, key: str, value: str) -> None:
         """Write a setting of this clone."""
-        _expect(self._run(["config", "--local", key, value]), f"the setting {key} could not be written")
+        expect(self._run(["config", "--local", key, value]), f"the setting {key} could not be written")
 
     def files(self) -> tuple[str, ...]:
         """Every file of the work tree that is tracked or could be added, sorted; ignored and deleted ones are not."""
         output = self._run(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        _expect(output, f"{self.top} could not be listed")
+        expect(output, f"{self.top} could not be listed")
         found = {os.fsdecode(name) for name in output.stdout.split(b"\0") if name}
         return tuple(sorted(name for name in found if os.path.lexists(self.top / name)))
 
@@ -185,7 +119,7 @@ class Checkout:
         """The files that differ from the last commit, untracked ones too, sorted; deleted ones are not there."""
         words = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all"]
         output = self._run(words, contents=True)
-        _expect(output, f"the changes in {self.top} could not be listed")
+        expect(output, f"the changes in {self.top} could not be listed")
         names = (os.fsdecode(row[3:]) for row in output.stdout.split(b"\0") if row)
         return tuple(sorted(name for name in names if os.path.lexists(self.top / name)))
 
@@ -202,13 +136,13 @@ class Checkout:
         `when` (aware) is the time of the commit; without it git takes its own.
         """
         added = self._run(["add", "--all", "--", *(paths or ["."])], contents=True)
-        _expect(added, "the changes could not be added")
+        expect(added, "the changes could not be added")
         words = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", f"--message={message}"]
         words += ["--only", "--", *paths] if paths else []
         output = self._run(words, _identity(author, when), contents=True)
         if not output.ok and not self.changed():
             raise Refused(f"there is nothing to commit in {self.top}")
-        _expect(output, "the commit could not be made")
+        expect(output, "the commit could not be made")
         return self.head()
 
     def revert(self, revision: Revision, author: Actor, *, when: datetime | None = None) -> Revision:
@@ -217,35 +151,80 @@ class Checkout:
         output = self._run(words, _identity(author, when), contents=True)
         if not output.ok:
             self._run(["revert", "--abort"], contents=True)
-        _expect(output, f"{revision} could not be reverted")
+        expect(output, f"{revision} could not be reverted")
         return self.head()
 
     def reset(self, revision: Revision) -> None:
         """Move the branch and the work tree to a commit; what they had besides is lost here."""
         output = self._run(["reset", "--quiet", "--hard", check_revision(revision)])
-        _expect(output, f"{self.top} could not be moved to {revision}")
+        expect(output, f"{self.top} could not be moved to {revision}")
 
     def push(self, branch: str = "main") -> None:
         """Push the branch to `origin`, which is on this machine; raises Refused when that has moved on."""
         check_ref(f"refs/heads/{branch}")
         words = ["push", "--quiet", "--no-verify", "--receive-pack=git-receive-pack", "origin", f"refs/heads/{branch}"]
         output = self._run(words, protocols="file")
-        _expect(output, f"{branch} could not be pushed")
+        expect(output, f"{branch} could not be pushed")
 
-    @property
-    def origin(self) -> Path | None:
-        """Where `origin` lies, when that is on this machine; None for every other remote, and when there is none."""
-        try:
-            return local_path(self.config("remote.origin.url"))
-        except Misused:
-            return None
+    def upstream(self) -> Origin:
+        """The way to `origin`, wherever it is, as the person; raises Misused when it has no address that we use."""
+        address, pushed = (self._asked(["--local"], f"remote.origin.{key}") for key in ("url", "pushurl"))
+        return Origin(self._git, address, push_address=pushed)
 
     def remote_ref(self, ref: str) -> Revision | None:
-        """What a ref of `origin`, which is on this machine, points to; None when it has no such ref."""
-        output = self._run(["ls-remote", "--quiet", "origin", check_ref(ref)], protocols="file")
-        _expect(output, f"{ref} of origin could not be read")
-        rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
-        return next((Revision(found) for found, _, name in rows if name == ref), None)
+        """What a ref of `origin` points to; None when it has no such ref. Raises Unreachable."""
+        return self.upstream().head(ref)
+
+    def fetch(self, ref: str) -> Revision:
+        """Bring what a ref of `origin` points to, such as `refs/pull/7/head`; raises NotFound and Unreachable."""
+        origin = self.upstream()
+        found = origin.fetch(ref)
+        if found is None:
+            raise NotFound(f"there is no {ref} in {origin.shown}")
+        return found
+
+    def tracked(self, branch: str) -> Revision:
+        """What the clone remembers of a branch of `origin`; raises NotFound."""
+        check_ref(f"refs/heads/{branch}")
+        with history(self.top) as opened:
+            try:
+                return opened.resolve(f"refs/remotes/origin/{branch}")
+            except NotFound:
+                raise NotFound(
+                    f"the clone knows no branch {branch} of origin", hint=f"fetch it first: git fetch origin {branch}"
+                ) from None
+
+    @property
+    def default_branch(self) -> str:
+        """The branch that `origin` is about, as the clone remembers it; else `main`."""
+        output = self._run(["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"])
+        name = output.stdout.decode("utf-8", "replace").strip() if output.ok else ""
+        return name.removeprefix("origin/") or "main"
+
+    def commit_on(
+        self, base: Revision, files: Mapping[str, bytes | None], message: str, author: Actor, *, when: datetime,
+        sign: Callable[[bytes], str] | None = None,
+    ) -> Revision:  # fmt: skip
+        """A commit on top of another one with files put in or, where None, taken out; nothing else moves.
+
+        `sign` gets the commit's bytes and returns an armoured SSH signature (namespace `git`).
+        """
+        rows = []
+        for path, data in sorted(files.items()):
+            if not path_parts(path):
+                raise Misused(f"{path!r} is not the path of a file in a repository")
+            blob = "0" * 40 if data is None else self._made(["hash-object", "-w", "--stdin"], data)
+            rows.append(f"{'0' if data is None else '100644'} {blob}\t{path}\0")
+        with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._made(["read-tree", check_revision(base)], b"", index)
+            self._made(["update-index", "-z", "--index-info"], "".join(rows).encode(), index)
+            tree = self._made(["write-tree"], b"", index)
+        payload = commit_payload(
+            tree=tree, parents=(base,), author=author, committer=author, when=when, message=message
+        )  # fmt: skip
+        signed = with_signature(payload, sign(payload)) if sign else payload
+        return Revision(self._made(["hash-object", "-t", "commit", "-w", "--stdin"], signed))
 
     def lone_commit(self, name: str, data: bytes, message: str, author: Actor) -> Revision:
         """A commit without parents that holds one file; no branch and no file of the work tree moves."""
@@ -255,21 +234,19 @@ class Checkout:
 
     def set_ref(self, ref: str, revision: Revision) -> None:
         """Point a ref of this clone to a commit."""
-        _expect(self._run(["update-ref", check_ref(ref), revision]), f"{ref} could not be written")
+        expect(self._run(["update-ref", check_ref(ref), revision]), f"{ref} could not be written")
 
     def push_ref(self, ref: str, revision: Revision, expected: Revision | None) -> None:
-        """Move a ref of `origin`, which is on this machine, from `expected` (None: there is none) to a commit.
+        """Move a ref of `origin` from `expected` (None: there is none) to a commit.
 
-        Raises Refused when it is something else meanwhile, or origin does not want this.
+        Raises Refused when it is something else meanwhile, or origin does not want this, and Unreachable.
         """
-        lease = f"--force-with-lease={check_ref(ref)}:{expected or ''}"
-        output = self._run(["push", "--quiet", "--no-verify", lease, "origin", f"{revision}:{ref}"], protocols="file")
-        _expect(output, f"{ref} could not be pushed")
+        self.upstream().push(ref, revision, expected)
 
     def _made(self, arguments: Sequence[str], data: bytes, environment: Mapping[str, str] | None = None) -> str:
         """The id of the object that a command of git made."""
         output = self._git.run(arguments, stdin=data, access=Access(environment=environment or {}))
-        _expect(output, f"git {arguments[0]} could not write")
+        expect(output, f"git {arguments[0]} could not write")
         return output.stdout.decode("ascii").strip()
 
     def pull(self, branch: str = "main") -> Revision:
@@ -277,7 +254,7 @@ class Checkout:
         check_ref(f"refs/heads/{branch}")
         words = ["pull", "--quiet", "--ff-only", "--upload-pack=git-upload-pack", "origin", f"refs/heads/{branch}"]
         output = self._run(words, protocols="file", contents=True)
-        _expect(output, f"{branch} could not be pulled")
+        expect(output, f"{branch} could not be pulled")
         return self.head()
 
     def _run(
@@ -304,15 +281,6 @@ class Checkout:
         )
 
 
-def _git_folder(folder: Path) -> Path:
-    """Where the repository of a work tree, or the bare one that a folder is, keeps its objects."""
-    if (folder / ".git").exists():
-        return folder.absolute() / ".git"  # a folder, or the file that stands for one in a linked work tree
-    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-        return folder.absolute()
-    raise Misused(f"{folder} is not a Git repository")
-
-
 def _personal_settings() -> tuple[Path, ...]:
     """The person's own settings files, the one that wins first."""
     named = os.environ.get("GIT_CONFIG_GLOBAL")
@@ -333,8 +301,3 @@ def _identity(actor: Actor, when: datetime | None) -> dict[str, str]:
     stamp(actor, when)  # refuses names that git would read as something else
     date = f"{int(when.timestamp())} +0000"
     return {**who, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-
-
-def _expect(output: Output, otherwise: str) -> None:
-    if not output.ok:
-        raise Refused(f"{otherwise}: {output.detail or output.ending.value}")

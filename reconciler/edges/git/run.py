@@ -96,6 +96,8 @@ class Access:
     config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    without: frozenset[str] = frozenset()
+    """Variables and settings of the clean environment that are left out, for a person has their own."""
 
 
 LOCAL = Access()
@@ -214,13 +216,13 @@ def _gitpython() -> tuple[str, Any]:
 
 
 def _environment(folder: Path, access: Access) -> dict[str, str]:
-    settings = (*_CONFIG, *access.config)
+    settings = (*(row for row in _CONFIG if row[0] not in access.without), *access.config)
     numbered = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         numbered[f"GIT_CONFIG_KEY_{number}"] = key
         numbered[f"GIT_CONFIG_VALUE_{number}"] = value
     return {
-        **_ENVIRONMENT,
+        **{name: value for name, value in _ENVIRONMENT.items() if name not in access.without},
         "PATH": os.pathsep.join(os.get_exec_path()),
         "GIT_DIR": str(folder),
         "GIT_ALLOW_PROTOCOL": access.protocols,

@@ -34,7 +34,7 @@ _RACES = (
     "incorrect old value",
 )
 # What a local repository's own configuration would run as us when we push to it.
-_RECEIVE_PACK = (
+RECEIVE_PACK = (
     "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.alternateRefsCommand=true"
     " -c receive.autogc=false -c receive.denyCurrentBranch=refuse receive-pack"
 )
@@ -103,13 +103,13 @@ class Writer:
         # The network is waited for without the lock: pushing only reads the mirror.
         arguments = ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--no-verify"]
         if remote.scheme == "file":
-            arguments.append(f"--receive-pack={_RECEIVE_PACK}")
+            arguments.append(f"--receive-pack={RECEIVE_PACK}")
         arguments += [f"--force-with-lease={ref}:{expected or ''}", "--", remote.address, f"{new}:{ref}"]
         output = self._mirror.git.run(arguments, access=remote.access(), timeout=remote.fetch_timeout)
         if output.ok:
             self._mirror.tidy()
             return
-        raise _push_error(output, f"{ref} of {remote.shown}")
+        raise push_error(output, f"{ref} of {remote.shown}")
 
     def _check_continues(self, new: Revision, expected: Revision | None) -> None:
         if expected is None or expected == new or expected in self._mirror.trees.commit(new).parents:
@@ -156,7 +156,8 @@ def _octal(raw: bytes) -> str:
     return "".join(f"\\{byte:03o}" for byte in raw)
 
 
-def _push_error(output: Output, where: str) -> Conflict | Refused | Retry:
+def push_error(output: Output, where: str) -> Conflict | Refused | Retry:
+    """What a push that failed (with `--porcelain`) comes to."""
     said = output.stdout.decode("utf-8", "replace")
     rejected = [line for line in said.splitlines() if line.startswith("!\t")]
     reasons = " ".join(line.rpartition("\t")[2] for line in rejected)
