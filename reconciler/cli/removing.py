@@ -1,11 +1,10 @@
-"""`remove`: end a release, one cluster of it, or a governing document, as a signed change of the work tree.
+"""`remove`: end a release, one cluster of it, or a governing document, as a signed change that is proposed.
 
 Nothing is deleted anywhere by this: it takes the file away and writes the signature that lets the daemon do it once it
 is merged and approved. Rules: what is signed is the text as it was committed, for the daemon knows no other one; a
 signature that would not count is not written, and then nothing is taken away.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.desk import CONFIG_TRUST, Desk, Key, Subject, TrustFileOption
-from reconciler.cli.signing import (
-    BLOCK,
-    Repository,
-    chosen_key,
-    existing,
-    made_over,
-    read_document,
-    replace_file,
-    repository_name,
-    signer_of,
-)
+from reconciler.cli.places import OnBranch, Place, WorkTree
+from reconciler.cli.proposing import Base, Branch, Change, DryRun, NoPull, Proposer, code, plain, show
+from reconciler.cli.signing import BLOCK, Repository, chosen_key, made_over, read_document, repository_name, signer_of
+from reconciler.cli.texts import REVISIONS, documents_in, last_committed, texts_of
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
+from reconciler.model.branches import branch_of
 from reconciler.model.ids import ReleaseKey
 
 if TYPE_CHECKING:
@@ -39,44 +32,93 @@ if TYPE_CHECKING:
 
     Judged = Callable[[TrustFile, bytes], Verification]
 
-REVISIONS = 50  # commits that are looked back for the text of what is gone
-
 
 def remove(
     name: Annotated[
         str,
         typer.Argument(metavar="NAME", help="NAME or ENVIRONMENT/NAME of a release, or a governing document's path."),
     ],
+    *,
     env: Annotated[str, typer.Option("--env", metavar="ENV", help="The release's environment.")] = "",
     cluster: Annotated[
         str, typer.Option("--cluster", metavar="C", help="Only on this cluster, which the release selects no more.")
     ] = "",
+    worktree: Annotated[
+        bool, typer.Option("--worktree", help="Change the work tree, and leave commit and pull request to you.")
+    ] = False,
+    branch: Branch = "",
+    dry_run: DryRun = False,
+    no_pr: NoPull = False,
     key: Key = "",
     trust: TrustFileOption = "",
     repository: Repository = "",
 ) -> int:
     """End a release, one cluster of it, or a governing document.
 
-    Takes the file away and writes a signed removal under removals/; commit both. Nothing is deleted on a cluster before
-    that is merged and has the environment's approvals. With --cluster the file stays: let the release select that
-    cluster no more. A Cluster that ends has nothing deleted on it. To stop serving and keep everything, use
-    `state: retired` in the release instead.
+    Proposes to take the file away, with a signed removal under removals/: a commit on a branch, and its pull request.
+    Nothing is deleted on a cluster before that is merged and has the environment's approvals. With --cluster the file
+    stays: let the release select that cluster no more. A Cluster that ends has nothing deleted on it. To stop serving
+    and keep everything, use `state: retired` in the release instead.
 
     Example: reconciler remove prod/fraud-detector
     """
     from reconciler.edges.git.checkout import Checkout
 
-    desk = Signing.open(Checkout.find(Path()), key=key, trust=trust, repository=repository)
-    if is_document_name(name):
-        if env or cluster:
-            raise Misused(f"{name} is a path, which has no --env and no --cluster")
-        print(_remove_document(desk, name))
-        return EXIT_DONE
-    at, _, bare = name.rpartition("/")
-    if at and env and at != env:
+    at = name.rpartition("/")[0]
+    if is_document_name(name) and (env or cluster):
+        raise Misused(f"{name} is a path, which has no --env and no --cluster")
+    if not is_document_name(name) and at and env and at != env:
         raise Misused(f"{name} is not in environment {env}")
-    print(_remove_release(desk, bare, at or env, cluster))
-    return EXIT_DONE
+    checkout = Checkout.find(Path())
+    if worktree:
+        if branch or dry_run or no_pr:
+            raise Misused("--worktree makes no branch: leave --branch, --dry-run and --no-pr out")
+        desk = Signing.open(checkout, key=key, trust=trust, repository=repository)
+        print(_removed(desk, name, env, cluster).sentence)
+        return EXIT_DONE
+    place = OnBranch(base=Base.open(checkout, branch, trying=dry_run))
+    proposer = None if dry_run else Proposer.of(place.base, pull=not no_pr, key=key)
+    desk = Signing.open(checkout, key=key, trust=trust, repository=repository, place=place)
+    done = _removed(desk, name, env, cluster)
+    change = _change(place, done)
+    return proposer.propose(change) if proposer else show(place.base, change)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What was signed: of `what`, in which scope (an environment, or a kind), and what people do then."""
+
+    what: str
+    scope: str
+    name: str
+    digest: str
+    fingerprint: str
+    taken: tuple[str, ...]
+    then: str = ""
+    approve: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For somebody who commits it themself."""
+        asked = f"; who may approve it runs: {self.approve}" if self.approve else ""
+        return (
+            f"signed the end of {self.what} with {self.fingerprint}: commit {', '.join(self.taken)}{self.then}{asked}"
+        )
+
+
+def _change(place: OnBranch, done: _Done) -> Change:
+    rows = [
+        f"Ends {done.what}{done.then}.",
+        "",
+        f"- the text that ends is {code(done.digest)}; its end is signed with {code(done.fingerprint)}",
+        *([f"- who may approve it runs {code(done.approve)}"] if done.approve else []),
+        "",
+        "Nothing is deleted before it is merged and has the approvals that it needs.",
+    ]
+    return Change(
+        branch=branch_of("remove", done.scope, done.name, done.digest), files=place.changes,
+        title=plain(f"End {done.what}"), body="\n".join(rows) + "\n",
+    )  # fmt: skip
 
 
 def is_document_name(name: str) -> bool:
@@ -89,18 +131,21 @@ class Signing:
     """The clone and its watched folder, the key to sign with, and the trust file where one is known (else empty)."""
 
     checkout: "Checkout"
-    root: Path
+    place: Place
     repository: str
     key: str
     trust: str
 
     @classmethod
-    def open(cls, checkout: "Checkout", *, key: str, trust: str, repository: str) -> "Signing":
+    def open(
+        cls, checkout: "Checkout", *, key: str, trust: str, repository: str, place: Place | None = None
+    ) -> "Signing":
         """The options, or else the clone's settings; raises Misused where a name or a key is missing."""
         from reconciler.cli.tree import watched
 
         return cls(
-            checkout=checkout, root=watched(checkout), repository=repository_name(checkout, repository),
+            checkout=checkout, place=place or WorkTree(checkout=checkout, root=watched(checkout)),
+            repository=repository_name(checkout, repository),
             key=chosen_key(checkout, key), trust=trust or checkout.config(CONFIG_TRUST),
         )  # fmt: skip
 
@@ -108,7 +153,7 @@ class Signing:
         """Whether the signature is there already and counts; without a trust file, whether it is over this text."""
         from reconciler.cli.trust import trusted
 
-        block = existing(self.root / path)
+        block = self.place.signature(path)
         if block and self.trust:
             return judged(trusted(Path(self.trust).expanduser()), block).verified
         return any(made_over(one, statement) for one in BLOCK.findall(block))
@@ -129,27 +174,19 @@ class Signing:
                 f"git config {CONFIG_TRUST} FILE",
                 err=True,
             )
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, block)
+        self.place.put(path, block)
         return signer_of(block)[0]
 
-    def committed(self, path: str) -> bytes:
-        """The text of a document, which must be the one that was committed last: the daemon knows no other."""
-        from reconciler.cli.tree import at_revision, watched_path
 
-        data = read_document(self.root, path)
-        before = at_revision(self.checkout, "HEAD", watched_path(self.checkout)).contents.get(path)
-        if before != data:
-            what = "was never committed" if before is None else "was changed and not committed"
-            raise Refused(
-                f"{path} {what}, and a removal is of the text that the daemon knows",
-                hint=f"undo the change with: git restore {path}" if before is not None else f"delete it: rm {path}",
-            )
-        return data
+def _removed(desk: Signing, name: str, env: str, cluster: str) -> _Done:
+    """Sign the end of what a NAME means, and take it away."""
+    if is_document_name(name):
+        return _remove_document(desk, name)
+    at, _, bare = name.rpartition("/")
+    return _remove_release(desk, bare, at or env, cluster)
 
 
-def _remove_release(desk: Signing, name: str, env: str, cluster: str) -> str:
+def _remove_release(desk: Signing, name: str, env: str, cluster: str) -> _Done:
     from reconciler.digest import sha256_of
     from reconciler.loop.apart import WHOLE, removal_path
     from reconciler.loop.removing import removal_statement
@@ -165,13 +202,13 @@ def _remove_release(desk: Signing, name: str, env: str, cluster: str) -> str:
         statement,
         lambda trust, block: verify(statement, block, trust, verb="remove", environment=env, first_seen=now, now=now),
     )
-    taken = [written] if cluster else [written, *_take_away(desk.root, found)]
-    where = f" on {cluster}" if cluster else ""
-    then = f" (it ends there once {found} selects {cluster} no more)" if cluster else ""
-    return (
-        f"signed the end of {env}/{name}{where} with {fingerprint}: commit {', '.join(taken)}{then}; "
-        f"who may approve it runs: reconciler approve {written}"
-    )
+    taken = [written] if cluster else [written, *_take_away(desk.place, found)]
+    return _Done(
+        what=f"{env}/{name} on {cluster}" if cluster else f"{env}/{name}",
+        scope=env, name=f"{name}@{cluster}" if cluster else name, digest=sha256_of(data), fingerprint=fingerprint,
+        taken=tuple(taken), then=f" (it ends there once {found} selects {cluster} no more)" if cluster else "",
+        approve=f"reconciler approve {written}",
+    )  # fmt: skip
 
 
 def _found(desk: Signing, name: str, env: str) -> tuple[str, str, bytes]:
@@ -184,7 +221,7 @@ def _found(desk: Signing, name: str, env: str) -> tuple[str, str, bytes]:
 
     rows = [
         (loaded.document.environment, path)
-        for path, loaded in _releases(desk.checkout, desk.root)
+        for path, loaded in documents_in(desk.place)
         if isinstance(loaded.document, ModelRelease)
         and loaded.name == name
         and env in ("", loaded.document.environment)
@@ -193,28 +230,32 @@ def _found(desk: Signing, name: str, env: str) -> tuple[str, str, bytes]:
         named = " or ".join(f"{at}/{name}" for at, _ in sorted(rows))
         raise Misused(f"{name} is in several environments", hint=f"say {named}")
     if rows:
-        return (*rows[0], desk.committed(rows[0][1]))
+        return (*rows[0], desk.place.committed(rows[0][1]))
     if not env:
-        raise NotFound(f"there is no release {name} in {desk.root}", hint="one that is gone needs its environment, too")
+        raise NotFound(
+            f"there is no release {name} in {desk.place.shown}", hint="one that is gone needs its environment, too"
+        )
     written = removal_path(env, name, WHOLE)
-    if (desk.root / written).exists():
+    if desk.place.has(written):
         raise NotFound(
             f"{env}/{name} was removed already: its removal is {written}", hint="commit it, if it is not yet"
         )
-    last = next(_texts(desk.checkout, desk.root, env, name), None)
+    last = next(texts_of(desk.checkout, desk.place, env, name), None)
     if last is None:
-        raise NotFound(f"there is no release {env}/{name} in {desk.root}, and was none in the last {REVISIONS} commits")
+        where = f"{desk.place.shown}, and was none in the last {REVISIONS} commits"
+        raise NotFound(f"there is no release {env}/{name} in {where}")
     return (env, *last)
 
 
 def _declared(desk: Signing, cluster: str) -> None:
     """Raise NotFound for a cluster that no document declares."""
-    names = sorted(loaded.name for _, loaded in _releases(desk.checkout, desk.root) if loaded.kind == "Cluster")
+    names = sorted(loaded.name for _, loaded in documents_in(desk.place) if loaded.kind == "Cluster")
     if cluster not in names:
         raise NotFound(f"there is no cluster {cluster}", hint=f"there is {', '.join(names)}" if names else "")
 
 
-def _remove_document(desk: Signing, path: str) -> str:
+def _remove_document(desk: Signing, path: str) -> _Done:
+    from reconciler.digest import sha256_of
     from reconciler.loop.statements import GOVERNING
     from reconciler.model.release import ModelRelease
 
@@ -224,22 +265,25 @@ def _remove_document(desk: Signing, path: str) -> str:
         raise Refused(f"{path} is a ModelRelease, which ends by its name", hint=f"run: reconciler remove {name}")
     if loaded.kind not in GOVERNING:
         raise Refused(f"{path} is a {loaded.kind}; only {', '.join(GOVERNING)} end by their path")
-    if (desk.root / path).exists():
-        desk.committed(path)
+    if desk.place.has(path):
+        desk.place.committed(path)
     fingerprint, taken = end_document(desk, path, loaded, data)
-    return f"signed the end of {loaded.kind} {path} with {fingerprint}: commit {', '.join(taken)}"
+    return _Done(
+        what=f"{loaded.kind} {path}", scope=loaded.kind, name=loaded.name, digest=sha256_of(data),
+        fingerprint=fingerprint, taken=tuple(taken),
+    )  # fmt: skip
 
 
 def _document(desk: Signing, path: str) -> "tuple[Loaded, bytes]":
     """The governing document that is meant; one whose file was deleted before is ended by the last text that it had."""
     from reconciler.documents.schema import parse
 
-    if (desk.root / path).exists():
-        data = read_document(desk.root, path)
+    if desk.place.has(path):
+        data = desk.place.read(path)
         return parse(path, data), data
-    last = last_committed(desk.checkout, path)
+    last = last_committed(desk.checkout, path, tip=desk.place.tip)
     if last is None:
-        raise NotFound(f"there is no {path} in {desk.root}, and was none in the last {REVISIONS} commits")
+        raise NotFound(f"there is no {path} in {desk.place.shown}, and was none in the last {REVISIONS} commits")
     return last
 
 
@@ -264,44 +308,18 @@ def end_document(desk: Signing, path: str, loaded: "Loaded", data: bytes) -> tup
             return verify_role(statement, block, trust, role=loaded.document.spec.released_by, at=now)
         return verify(statement, block, trust, verb="configure", path=path, first_seen=now, now=now)
 
-    if not (desk.root / path).exists() and desk.stands(written, statement, judged):
+    if not desk.place.has(path) and desk.stands(written, statement, judged):
         raise NotFound(f"{path} was removed already: its removal is {written}", hint="commit it, if it is not yet")
     fingerprint = desk.sign(written, statement, judged)
-    return fingerprint, [written, *_take_away(desk.root, path)]
+    return fingerprint, [written, *_take_away(desk.place, path)]
 
 
-def _take_away(root: Path, path: str) -> list[str]:
+def _take_away(place: Place, path: str) -> list[str]:
     """Delete a document and its signatures; the paths that were there."""
-    taken = [one for one in (path, f"{path}.sig") if (root / one).exists()]
+    taken = [one for one in (path, f"{path}.sig") if place.has(one)]
     for one in taken:
-        (root / one).unlink()
+        place.take(one)
     return taken
-
-
-def _releases(checkout: "Checkout", root: Path) -> Iterator[tuple[str, "Loaded"]]:
-    """The releases of the work tree by path."""
-    from reconciler.cli.tree import work_tree
-
-    yield from _parsed(work_tree(root, checkout).contents)
-
-
-def _parsed(contents: dict[str, bytes]) -> Iterator[tuple[str, "Loaded"]]:
-    from reconciler.documents.schema import is_document_path, parse
-
-    for path, data in contents.items():
-        if not is_document_path(path):
-            continue
-        try:
-            yield path, parse(path, data)
-        except Refused:
-            continue  # other people's YAML, and what does not parse: `validate` says so
-
-
-def _is(loaded: "Loaded", env: str, name: str) -> bool:
-    from reconciler.model.release import ModelRelease
-
-    document = loaded.document
-    return isinstance(document, ModelRelease) and (document.environment, loaded.name) == (env, name)
 
 
 def _key_of(repository: str, env: str, name: str) -> ReleaseKey:
@@ -326,7 +344,8 @@ def removal_subject(desk: Desk, path: str) -> Subject:
     if governed is None:
         raise Refused(f"nobody can say yes or no to {path}: environment {env} is not in force")
     signature = read_document(desk.root, path)
-    for _, data in _texts(desk.checkout, desk.root, env, name):
+    place = WorkTree(checkout=desk.checkout, root=desk.root)
+    for _, data in texts_of(desk.checkout, place, env, name):
         statement = removal_statement(key, cluster, sha256_of(data))
         found = verify(
             statement, signature, desk.trust, verb="remove", environment=env, first_seen=desk.now, now=desk.now
@@ -338,42 +357,3 @@ def removal_subject(desk: Desk, path: str) -> Subject:
                 rules=governed.loaded.as_(Environment).spec.approvals,
             )  # fmt: skip
     raise Refused(f"{path} is no removal of a text of {env}/{name} in the last {REVISIONS} commits")
-
-
-def _texts(checkout: "Checkout", root: Path, env: str, name: str) -> Iterator[tuple[str, bytes]]:
-    """Path and text of the release, the newest first: in the work tree, then commit by commit."""
-    for path, loaded in _releases(checkout, root):
-        if _is(loaded, env, name):
-            yield path, read_document(root, path)
-    seen: set[bytes] = set()
-    for contents in _revisions(checkout, (".yaml", ".yml"), REVISIONS):
-        for path, loaded in _parsed(contents):
-            if _is(loaded, env, name) and contents[path] not in seen:
-                seen.add(contents[path])
-                yield path, contents[path]
-
-
-def last_committed(checkout: "Checkout", path: str, revisions: int = REVISIONS) -> "tuple[Loaded, bytes] | None":
-    """The document that was committed last at `path` and can be read, and its text; None for none."""
-    for contents in _revisions(checkout, (path,), revisions):
-        for at, loaded in _parsed(contents):
-            if at == path:
-                return loaded, contents[path]
-    return None
-
-
-def _revisions(checkout: "Checkout", suffixes: tuple[str, ...], most: int) -> Iterator[dict[str, bytes]]:
-    """The files whose names end so, by path, of the last commits, the newest first."""
-    from reconciler.cli.tree import watched_path
-    from reconciler.edges.git.checkout import history
-
-    with history(checkout.top) as opened:
-        for back in range(most):
-            try:
-                revision = opened.resolve(f"HEAD~{back}")
-            except NotFound:
-                return
-            try:
-                yield opened.read(revision, watched_path(checkout), suffixes=suffixes)[0]
-            except NotFound:
-                continue  # the watched folder was empty there

@@ -147,8 +147,8 @@ def _returns(base: Base, past: _Past, promotion: "Promotion", env: str, trust: "
     if isinstance(found, Unknown):
         raise Refused(
             f"{promotion.model_version} would not return at once: {found.reason}",
-            hint="merged all the same it is a new candidate: its gates, its approvals and its rollout come first. "
-            f"To ask for that, revert {promotion.revision[:_SHORT]}'s successors with git, or promote it",
+            hint="merged all the same it would be a new candidate, after its gates, its approvals and its rollout: "
+            "`git revert` proposes that",
         )
 
 

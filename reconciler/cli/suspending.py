@@ -114,7 +114,8 @@ def resume(
 
     Example: reconciler resume prod/fraud-detector
     """
-    from reconciler.cli.removing import Signing, end_document, last_committed
+    from reconciler.cli.removing import Signing, end_document
+    from reconciler.cli.texts import last_committed
 
     place = _place(name, root)
     there = place.loaded()
@@ -135,7 +136,7 @@ def _committed(place: _Place, there: "Loaded | None") -> "tuple[Loaded, bytes] |
 
     Where its file is gone already, the history says what it was.
     """
-    from reconciler.cli.removing import REVISIONS, last_committed
+    from reconciler.cli.texts import REVISIONS, last_committed
     from reconciler.judge.exceptions import ended
     from reconciler.model.hold import Hold
 

@@ -16,7 +16,8 @@ ASKING = ENVIRONMENT + "  approvals: {rules: [{role: risk, count: 1}]}\n"
 def clone(world, signed):
     """A signed clone whose production asks risk."""
     world.write("environments/prod.yaml", ASKING)
-    return signed()
+    call = signed()
+    return lambda *words, **options: call(*words, *(["--worktree"] if words[0] == "remove" else []), **options)
 
 
 def test_a_release_ends_with_its_file_and_a_signature(clone, world):

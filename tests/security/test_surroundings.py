@@ -214,7 +214,8 @@ COMMANDS = (
     ("sign", "--changed"), ("sign", PROD), ("statement", PROD), ("verify",), ("verify", "HEAD"), ("validate",),
     ("approve", PROD), ("reject", PROD), ("approvals",), ("policy", "test"), ("policy", "eval", PROD),
     ("suspend", "prod/fraud-detector"), ("resume", "prod/fraud-detector"),
-    ("audit", "verify", "--repository-dir", "."), ("remove", PROD), ("remove", "environments/dev.yaml"),
+    ("audit", "verify", "--repository-dir", "."), ("remove", PROD, "--worktree"),
+    ("remove", "environments/dev.yaml", "--worktree"),
 )  # fmt: skip
 
 

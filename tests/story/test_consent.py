@@ -85,7 +85,7 @@ def play(stage: Stage) -> None:
     commit(stage, "Approve fraud-detector 1.3.1")
     stage.wait("1.3.1 runs in prod", lambda: promoted(stage, "1.3.1"))
     assert live(stage)
-    command(stage, "bo", "remove", "fraud-detector", "--env", "prod")
+    command(stage, "bo", "remove", "fraud-detector", "--env", "prod", "--worktree")
     commit(stage, "End fraud-detector in prod")
     stage.wait("its end is held for approvals", lambda: held(stage, "ApprovalsStale"))
     assert live(stage)

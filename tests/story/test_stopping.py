@@ -114,7 +114,7 @@ def test_what_is_superseded_goes_once_people_have_confirmed_exactly_that(stage):
 def test_a_cluster_that_is_given_away_keeps_what_it_has_and_is_taken_up_again(stage):
     data, signature = (stage.work / US).read_bytes(), (stage.work / f"{US}.sig").read_bytes()
     here = deployments(stage)
-    command(stage, "remove", US)
+    command(stage, "remove", US, "--worktree")
     stage.commit("Give us-1 away")
     stage.wait("it is orphaned", lambda: stage.status().orphaned == ("us-1",))
     assert "ClusterRemoved" in stage.reasons()
