@@ -2,10 +2,15 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from git_server import GitServer, serving
 
 from reconciler.edges.git import Mirror, Remote
 from reconciler.model.ids import RepositoryName
@@ -102,3 +107,10 @@ def mirror_of(tmp_path: Path) -> Iterator[object]:
     yield make
     for mirror in made:
         mirror.close()
+
+
+@pytest.fixture
+def server(upstream) -> Iterator[GitServer]:
+    """The upstream over http, for whoever has the token."""
+    with serving(upstream.folder) as running:
+        yield running

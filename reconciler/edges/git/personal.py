@@ -35,6 +35,7 @@ _ADDRESSES: Mapping[str, re.Pattern[str]] = {
         rf"ssh://{_USER}{_HOST}/{_PATH}|{_USER}[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:(?![/-]){_PATH}"
     ),
 }
+_NAMED = re.compile(r"(?<=://)[^/@]*@")
 _OWN = frozenset(
     {"HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "credential.helper", "core.askPass", "http.followRedirects"}
 )
@@ -53,7 +54,7 @@ class Origin:
         self._clone = clone
         self.address, self._scheme = _checked(address)
         self._push_address, self._push_scheme = _checked(push_address or address)
-        self.shown = mask(address)
+        self.shown = _shown(address)
 
     def head(self, ref: str) -> Revision | None:
         """What a ref points to there; None when there is no such ref. Raises Unreachable."""
@@ -156,9 +157,14 @@ def _checked(address: str) -> tuple[str, str]:
         if pattern.fullmatch(address) and ".." not in PurePosixPath(address).parts:
             return address, scheme
     raise Misused(
-        f"origin's address {mask(address)!r} is not one that we talk to",
+        f"origin's address {_shown(address)!r} is not one that we talk to",
         hint="it is https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or a path, with no password in it",
     )
+
+
+def _shown(address: str) -> str:
+    """The address for people; who somebody is there may be a token."""
+    return address if address.startswith("ssh:") else mask(_NAMED.sub("", address))
 
 
 def _unreachable(shown: str, output: Output) -> Unreachable:
