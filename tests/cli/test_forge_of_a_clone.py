@@ -5,6 +5,7 @@ import pytest
 from reconciler.cli.forge import place
 from reconciler.errors import Misused
 
+NEW = "https://gitlab.com/acme/models/-/merge_requests/new"
 GITHUB = "https://github.com/acme/models.git"
 
 
@@ -97,8 +98,7 @@ def test_without_a_token_a_public_forge_is_opened_by_hand_and_a_named_one_is_a_m
         (GITHUB, "open it: https://github.com/acme/models/compare/main...reconciler/promote/a/b/1?expand=1"),
         (
             "https://gitlab.com/acme/models",
-            "open it: https://gitlab.com/acme/models/-/merge_requests/new?"
-            "merge_request[source_branch]=reconciler/promote/a/b/1&merge_request[target_branch]=main",
+            f"open it: {NEW}?merge_request[source_branch]=reconciler/promote/a/b/1&merge_request[target_branch]=main",
         ),
         ("/srv/x", "open a pull request from reconciler/promote/a/b/1 to main, and merge it as your repository asks"),
     ],
