@@ -198,7 +198,7 @@ def approvals(
 
 def _standing(desk: Desk, name: str) -> Iterator[tuple[Subject, "Consent"]]:
     """Every release that is asked for approvals, and what people said of it."""
-    from reconciler.loop.approving import consent
+    from reconciler.loop.approving import Matter, consent
     from reconciler.model.state import ReleaseStatus
 
     for key in sorted(desk.snapshot.releases):
@@ -209,10 +209,10 @@ def _standing(desk: Desk, name: str) -> Iterator[tuple[Subject, "Consent"]]:
         except Refused:
             continue  # `validate` and `verify` say what is wrong with it
         if subject.environment.spec.approvals is not None:
+            matter = Matter(key=key, digest=subject.digest, on="release", what=subject.what)
             yield subject, consent(
-                desk.snapshot, ReleaseStatus(), key, subject.environment,
-                digest=subject.digest, what=subject.what, path=subject.what, authors=subject.authors, begun=False,
-                now=desk.now,
+                desk.snapshot, ReleaseStatus(), subject.environment, matter,
+                path=subject.what, authors=subject.authors, begun=False, now=desk.now,
             )  # fmt: skip
 
 

@@ -9,8 +9,7 @@ each person's last vote on it is what has to be proved.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.cli.worktree import blob_id
-from reconciler.digest import sha256_of
+from reconciler.digest import blob_id, sha256_of
 from reconciler.documents.schema import parse
 from reconciler.errors import Invalid, Refused
 from reconciler.judge.exceptions import ended

@@ -3,11 +3,11 @@
 Not another way to read it (`tree` is the one); this gives it the shape of a revision: blobs by path, read by blob.
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.cli.tree import around, work_tree
+from reconciler.digest import blob_id
 from reconciler.errors import Misused, NotFound
 from reconciler.model.ids import BlobId
 
@@ -31,8 +31,3 @@ def read_tree(folder: Path) -> tuple[dict[str, BlobId], Callable[[BlobId], bytes
         return contents[blob]
 
     return files, read
-
-
-def blob_id(data: bytes) -> BlobId:
-    """What git calls a file with these bytes."""
-    return BlobId(hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest())

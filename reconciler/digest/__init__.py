@@ -7,7 +7,7 @@ still, because a digest that changes by accident restarts every model there is.
 
 from reconciler.digest.closure import closure_of
 from reconciler.digest.pruned import pruned_of
-from reconciler.digest.sha256 import sha256_of
+from reconciler.digest.sha256 import blob_id, sha256_of
 from reconciler.digest.version import version_of
 
-__all__ = ["closure_of", "pruned_of", "sha256_of", "version_of"]
+__all__ = ["blob_id", "closure_of", "pruned_of", "sha256_of", "version_of"]

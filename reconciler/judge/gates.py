@@ -25,18 +25,28 @@ def signature_gate(path: str, verification: Verification) -> Gate:
 
 
 _OPENED_BY = {
-    Outcome.REJECTED: "it opens when they take that back with `reconciler approve {path}`, or with another text",
+    Outcome.REJECTED: "it opens when they take that back (a comment or review on the forge, else `reconciler approve "
+    "{path}`), or with another text",
     Outcome.EXPIRED: "change it (a comment is enough), sign it and have it approved anew",
     Outcome.STALE: "look at it as it is now and run: reconciler approve {path}",
     Outcome.MISSING: "to give one, run: reconciler approve {path}",
 }
 
 
-def approval_gate(what: str, path: str, quorum: Quorum) -> Gate:
-    """Whether the people whom the environment asks for approved `what`; `path` is what the command is given."""
+_ELSEWHERE = " --push, or put the signed block into a comment of the pull request"
+_BY_REVIEW = ", or approve it there"
+
+
+def approval_gate(what: str, path: str, quorum: Quorum, *, by_review: bool = False) -> Gate:
+    """Whether the people whom the environment asks for approved `what`; `path` is what the command is given.
+
+    `by_review`: a review on the forge counts, too.
+    """
     if quorum.met:
         return Gate(kind="Approval", open=True, reason=quorum.outcome, message=f"{what} has {quorum.sentence}")
     opened = _OPENED_BY[quorum.outcome].format(path=path)
+    if quorum.outcome in (Outcome.STALE, Outcome.MISSING):
+        opened += f"{_ELSEWHERE}{_BY_REVIEW if by_review else ''}"
     message = f"{what} is not approved: {quorum.sentence}; {opened}"
     return Gate(kind="Approval", open=False, reason=quorum.outcome, message=message)
 

@@ -1,4 +1,4 @@
-"""Approvals of one release: whether they are asked for, which votes lie on the trunk, and the gate that they make.
+"""Approvals of one release: whether they are asked for, which votes were given, and the gate that they make.
 
 Pure. Rules: a promotion is asked for them, and what was promoted here already is not: it may come back, join a cluster
 and be repaired without anybody; what is retired is asked for nothing again; a vote is of one closure, so one changed
@@ -6,9 +6,10 @@ byte of what was looked at asks anew; when a vote was first seen is kept in the 
 restart makes no old vote a new one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from reconciler.judge.gates import approval_gate
 from reconciler.loop.apart import SignatureFile
@@ -20,7 +21,8 @@ from reconciler.model.plan import Gate
 from reconciler.model.record import ApprovalFact
 from reconciler.model.state import ASLEEP, ReleaseStatus
 from reconciler.model.trustfile import Verb
-from reconciler.trust.ballot import ballot
+from reconciler.model.vote import NOTHING_GIVEN, ForgeVote, Given, GivenVotes
+from reconciler.trust.ballot import Ballot, FirstSeen, ballot
 from reconciler.trust.known_good import Known
 from reconciler.trust.quorum import Quorum, quorum
 from reconciler.trust.statement import ApprovalStatement
@@ -30,16 +32,44 @@ VOTES_KEPT = 64  # of one release; the oldest go, whose closures are long gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """What is voted on: a digest (`sha256:…`) of one release, and what sentences call it."""
+
+    key: ReleaseKey
+    digest: str
+    on: Literal["release", "removal", "deletion"]
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """One vote on a matter, and where it was found."""
+
+    matter: Matter
+    fact: ApprovalFact
+    found: Given | ForgeVote
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes two votes the same one."""
+        return identity(self.fact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What people said of what is asked: the gate, the verdict behind it, every vote ever seen, and their files.
 
-    `gate` and `quorum` are None where nobody is asked.
+    `gate`, `quorum` and `matter` are None where nobody is asked; `cast` are the votes that there are now.
     """
 
     gate: Gate | None
     quorum: Quorum | None
     seen: tuple[ApprovalFact, ...]
     files: tuple[SignatureFile, ...]
+    cast: tuple[Cast, ...] = ()
+    matter: Matter | None = None
+    authors: frozenset[str] = frozenset()
+    """Who signed what is asked about."""
 
     @property
     def counted(self) -> tuple[ApprovalFact, ...]:
@@ -48,7 +78,7 @@ class Consent:
 
 
 def consent_to_promote(
-    standing: Standing, snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, now: datetime
+    standing: Standing, snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, given: GivenVotes, now: datetime
 ) -> Consent:
     """What people said of the trunk's text for this release."""
     if standing.file is None or standing.closure is None or standing.environment is None:
@@ -59,8 +89,8 @@ def consent_to_promote(
     begun = status.candidate is not None and status.candidate.closure == standing.closure
     path = standing.file.path
     return consent(
-        snapshot, status, key, standing.environment,
-        digest=standing.closure, what=path, path=path, authors=authors, begun=begun, now=now,
+        snapshot, status, standing.environment, Matter(key=key, digest=standing.closure, on="release", what=path),
+        path=path, authors=authors, begun=begun, given=given, now=now,
     )  # fmt: skip
 
 
@@ -89,35 +119,31 @@ def promoted_here(standing: Standing, status: ReleaseStatus) -> bool:
 def consent(
     snapshot: Snapshot,
     status: ReleaseStatus,
-    key: ReleaseKey,
     environment: Environment,
+    matter: Matter,
     *,
-    digest: str,
-    what: str,
     path: str,
     authors: Collection[str],
     begun: bool,
     now: datetime,
+    given: GivenVotes = NOTHING_GIVEN,
 ) -> Consent:
-    """What people said of `digest` (`sha256:…`: a closure, or a removal's statement), called `what` in sentences."""
-    if environment.spec.approvals is None:
+    """What people said of a closure or a removal's statement, in files of the trunk and elsewhere (`given`)."""
+    rules = environment.spec.approvals
+    if rules is None:
         return nobody_asked(status)
-    verdict, seen, files = _counted(
-        snapshot, status, key, environment.spec.approvals,
-        digest=digest, authors=authors, begun=begun, now=now, verb="approve",
-    )  # fmt: skip
-    return Consent(gate=approval_gate(what, path, verdict), quorum=verdict, seen=seen, files=files)
+    found = _counted(snapshot, status, rules, matter, given, authors=authors, begun=begun, now=now, verb="approve")
+    assert found.quorum is not None  # noqa: S101  # somebody is asked
+    return replace(found, gate=approval_gate(matter.what, path, found.quorum, by_review=rules.by_review))
 
 
 def prune_consent(
-    snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, environment: Environment, *, digest: str, now: datetime
-) -> Consent:
-    """What people said of deleting exactly what `digest` is of; the gate is the caller's."""
+    snapshot: Snapshot, status: ReleaseStatus, environment: Environment, matter: Matter, given: GivenVotes,
+    now: datetime,
+) -> Consent:  # fmt: skip
+    """What people said of deleting exactly what the matter's digest is of; the gate is the caller's."""
     rules, verb = prune_rules(environment)
-    verdict, seen, files = _counted(
-        snapshot, status, key, rules, digest=digest, authors=(), begun=False, now=now, verb=verb
-    )
-    return Consent(gate=None, quorum=verdict, seen=seen, files=files)
+    return _counted(snapshot, status, rules, matter, given, authors=(), begun=False, now=now, verb=verb)
 
 
 def prune_rules(environment: Environment) -> tuple[Approvals, Verb]:
@@ -127,26 +153,64 @@ def prune_rules(environment: Environment) -> tuple[Approvals, Verb]:
 
 
 def _counted(
-    snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, rules: Approvals, *, digest: str,
+    snapshot: Snapshot, status: ReleaseStatus, rules: Approvals, matter: Matter, given: GivenVotes, *,
     authors: Collection[str], begun: bool, now: datetime, verb: Verb,
-) -> tuple[Quorum, tuple[ApprovalFact, ...], tuple[SignatureFile, ...]]:  # fmt: skip
-    """The verdict on a digest, every vote that was seen, and the files that they lie in."""
+) -> Consent:  # fmt: skip
+    """The verdict on a digest, every vote that was seen, and what they lie in; without a gate."""
+    key, digest = matter.key, matter.digest
     files, more = _read_of(snapshot.approvals.get(key, ()))
-    approve = approve_statement(key, digest)
-    known = {(row.key, str(row.use)): row.first_seen for row in status.approvals if row.closure == digest}
-    moment = now.replace(microsecond=0)
+    there = given.on(digest)
+    signed = (*(_as_given(file) for file in files), *there.signed)
+    reviews = there.reviews if rules.by_review else ()
     found = ballot(
-        approve,
-        ((file.path, file.data) for file in files),
+        approve_statement(key, digest),
+        ((row.origin, row.data) for row in signed),
         snapshot.trust,
-        first_seen=lambda by, action: min(known.get((by, action), moment), now),
+        first_seen=seen_at(status.approvals, digest, now),
         verb=verb,
+        reviews=reviews,
     )
-    found = replace(found, refused=(*more, *found.refused))
+    found = replace(found, refused=(*more, *there.notes, *found.refused))
+    barred = frozenset(authors) if rules.separate else frozenset[str]()
+    cast = tuple(
+        row
+        for row in cast_in(matter, found, (*signed, *reviews))
+        if row.fact.use == "reject" or row.fact.person not in barred
+    )
     verdict = quorum(
         rules, found, snapshot.trust, environment=key.environment, authors=authors, begun=begun, now=now, verb=verb
     )
-    return verdict, _seen(status.approvals, found.votes), files
+    return Consent(
+        gate=None,
+        quorum=verdict,
+        seen=_seen(status.approvals, [row.fact for row in cast]),
+        files=files,
+        cast=cast,
+        matter=matter,
+        authors=frozenset(authors),
+    )
+
+
+def cast_in(matter: Matter, found: Ballot, places: Sequence[Given | ForgeVote]) -> tuple[Cast, ...]:
+    """The votes of a ballot, each with where it was found: `places` are what the ballot was given, in its order."""
+    rows = zip(found.votes, found.places, strict=True)
+    return tuple(Cast(matter=matter, fact=fact, found=places[at]) for fact, at in rows)
+
+
+def _as_given(file: SignatureFile) -> Given:
+    return Given(origin=file.path, source="file", blob=file.blob, data=file.data)
+
+
+def seen_at(known: Iterable[ApprovalFact], digest: str, now: datetime) -> FirstSeen:
+    """When a vote on a digest was first seen: as it is known, or now."""
+    times = {(row.key, str(row.use)): row.first_seen for row in known if row.closure == digest}
+    moment = now.replace(microsecond=0)
+    return lambda by, action: min(times.get((by, action), moment), now)
+
+
+def identity(fact: ApprovalFact) -> tuple[str, str, str]:
+    """What makes two votes the same one: what it is on, the key, and yes or no."""
+    return fact.closure, fact.key, fact.use
 
 
 def _read_of(files: tuple[SignatureFile, ...]) -> tuple[tuple[SignatureFile, ...], list[str]]:
@@ -170,11 +234,21 @@ def approve_statement(key: ReleaseKey, digest: str) -> ApprovalStatement:
 
 def _seen(before: Sequence[ApprovalFact], votes: Sequence[ApprovalFact]) -> tuple[ApprovalFact, ...]:
     """Every vote ever seen, the newest last; one that was seen keeps its time although its file is gone meanwhile."""
-    known = {(row.closure, row.key, row.use) for row in before}
-    new = [row for row in votes if (row.closure, row.key, row.use) not in known]
-    return (*before, *new)[-VOTES_KEPT:]
+    known = {identity(row) for row in before}
+    return (*before, *(row for row in votes if identity(row) not in known))
 
 
 def all_votes(*consents: Consent) -> tuple[ApprovalFact, ...]:
-    """Every vote that was seen on any of these, each once: what the state keeps."""
-    return tuple(dict.fromkeys(vote for one in consents for vote in one.seen))[-VOTES_KEPT:]
+    """Every vote that was seen on any of these, each once: what the state keeps, and the newest of them only."""
+    found = dict.fromkeys(vote for one in consents for vote in one.seen)
+    return tuple(sorted(found, key=lambda row: (row.first_seen, *identity(row))))[-VOTES_KEPT:]
+
+
+def with_known(status: ReleaseStatus, known: Iterable[ApprovalFact]) -> ReleaseStatus:
+    """The status with votes that were seen elsewhere (on a pull request before the merge), each as early as it was."""
+    rows = {identity(row): row for row in status.approvals}
+    for row in known:
+        if (before := rows.get(identity(row))) is None or row.first_seen < before.first_seen:
+            rows[identity(row)] = row
+    approvals = tuple(rows.values())
+    return status if approvals == status.approvals else status.model_copy(update={"approvals": approvals})

@@ -23,6 +23,7 @@ from reconciler.model.plan import Gate, Opened
 from reconciler.model.policy import PolicyVerdict
 from reconciler.model.release import Effective
 from reconciler.model.state import Phase, ReleaseState, ReleaseStatus, unpack
+from reconciler.model.vote import NOTHING_GIVEN, GivenVotes
 from reconciler.rollout.situation import Advance, Wanted
 
 
@@ -39,6 +40,8 @@ class ReleaseFacts:
     now: datetime
     parted: tuple[str, ...] = ()
     """Clusters whose document ended since the last pass."""
+    given: GivenVotes = NOTHING_GIVEN
+    """Votes from elsewhere than the trunk's files."""
 
     def settled(self) -> Self:
         """The same with a status that knows what clusters were told meanwhile, and which of them have ended."""
@@ -80,6 +83,11 @@ class Judged:
     """A sentence for every break-glass that counts for this text."""
     look_at: datetime | None = None
     """When a gate opens or closes by itself."""
+
+    @property
+    def consents(self) -> tuple[Consent, ...]:
+        """Everything that people were asked about."""
+        return (self.consent, self.pruning.consent, *(row.consent for row in self.ending.removals))
 
     @property
     def open(self) -> bool:

@@ -6,7 +6,7 @@ costs nothing but time.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.digest import sha256_of
 from reconciler.edges.git import Actor, Mirror, Writer
 from reconciler.errors import Conflict, NotFound, ReconcilerError
+from reconciler.loop import ledger_votes
 from reconciler.loop.chain import (
     Chain,
     Link,
@@ -50,6 +51,7 @@ class _Known:
     head: Revision | None = None
     chain: Chain = field(default_factory=lambda: Chain(links=(), problems=()))
     identities: frozenset[str] = frozenset()
+    votes: ledger_votes.Facts = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     """By state name the resource version whose whole outbox it has: ten thousand need not be looked at every time."""
 
@@ -138,7 +140,8 @@ class Ledger:
         chain = verify_chain(blobs, self._trust())
         for problem in chain.problems:
             self._log.error("ledger entry does not count", repository=self.repository, problem=problem)
-        return _Known(head=head, chain=chain, identities=frozenset(identity(link.record) for link in chain.links))
+        told = frozenset(identity(link.record) for link in chain.links)
+        return _Known(head=head, chain=chain, identities=told, votes=ledger_votes.with_links({}, chain.links))
 
     def _tell(self, *, intact: bool, message: str) -> None:
         """Keep our head on the home cluster, with a condition once the ledger was not as we left it."""
@@ -181,8 +184,32 @@ class Ledger:
 
     def approvals(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
         """Votes that counted for one release, each with the time at which it was first seen; the newest last."""
-        votes = {(row.closure, row.key, row.use): row for record in self._records(key) for row in record.approvals}
-        return tuple(sorted(votes.values(), key=lambda row: row.first_seen))
+        return ledger_votes.of_release(self._known.votes, key)
+
+    def votes_seen(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
+        """The same with those that wait: of a pull request, whose record the ledger has not got yet."""
+        return (*self.approvals(key), *ledger_votes.waiting_for(key, self._outbox()))
+
+    def _outbox(self) -> tuple[OutboxEntry, ...]:
+        """The repository's own records that wait."""
+        stored = self._home.repository(self.repository)
+        return stored.value.status.outbox if stored else ()
+
+    def votes_told(self) -> list[tuple[Record, dict[str, bytes]]]:
+        """Every record of a vote, oldest first, those that wait included, with the files that prove it."""
+        files = self._mirror.trees.walk(self.head).files if self.head else {}
+        rows = ledger_votes.told(self.chain.links, self._outbox(), files)
+        return [(record, self._known_blobs(blobs)) for record, blobs in rows]
+
+    def _known_blobs(self, blobs: Mapping[str, str]) -> dict[str, bytes]:
+        """The bytes of those that the mirror has."""
+        found = {}
+        for path, blob in blobs.items():
+            try:
+                found[path] = self._mirror.trees.read(BlobId(blob))
+            except NotFound:
+                continue
+        return found
 
     def accepted(self) -> dict[str, AcceptedDocument]:
         """The last accepted governing documents, by path."""
@@ -249,8 +276,7 @@ class Ledger:
     def pending(self) -> list[OutboxEntry]:
         """What the state objects have and the ledger has not, oldest first."""
         known = self._known
-        stored = self._home.repository(self.repository)
-        entries = list(stored.value.status.outbox) if stored else []
+        entries = list(self._outbox())
         for name, row in self._home.releases().items():
             outbox = row.value.status.outbox
             if not outbox or row.value.release.repository != self.repository:
@@ -351,6 +377,7 @@ class Ledger:
             head=commit,
             chain=Chain(links=(*known.chain.links, *links), problems=known.chain.problems),
             identities=known.identities | {identity(link.record) for link in links},
+            votes=ledger_votes.with_links(known.votes, links),
             written=known.written,
         )
         self._tell(intact=True, message="")

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.digest import pruned_of
-from reconciler.loop.approving import Consent, nobody_asked, prune_consent
+from reconciler.loop.approving import Consent, Matter, nobody_asked, prune_consent
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
 from reconciler.model.environment import Environment
 from reconciler.model.ids import ClusterName, ReleaseKey
 from reconciler.model.plan import PRUNE, Gate
 from reconciler.model.state import Apply, PruneMark, ReleaseStatus
+from reconciler.model.vote import GivenVotes
 
 SHOWN = 5  # objects that a sentence names
 
@@ -48,7 +49,7 @@ class Pruning:
 
 def pruning(
     key: ReleaseKey, snapshot: Snapshot, environment: Environment | None, status: ReleaseStatus,
-    clusters: Mapping[ClusterName, Fleeting], now: datetime,
+    clusters: Mapping[ClusterName, Fleeting], given: GivenVotes, now: datetime,
 ) -> Pruning:  # fmt: skip
     """What waits to be deleted of this release, and whether the people who are asked confirmed it."""
     prune = environment.spec.prune if environment else None
@@ -57,9 +58,10 @@ def pruning(
     if environment is None or prune is None or not prune.confirm or not marks:
         return Pruning(marks={}, consent=nobody_asked(status), gate=None)
     digest = pruned_of(marks)
-    asked = prune_consent(snapshot, status, key, environment, digest=digest, now=now)
-    assert asked.quorum is not None  # noqa: S101  # somebody is always asked
     what = f"the deletion of {told(marks)}"
+    matter = Matter(key=key, digest=digest, on="deletion", what=what)
+    asked = prune_consent(snapshot, status, environment, matter, given, now)
+    assert asked.quorum is not None  # noqa: S101  # somebody is always asked
     if asked.quorum.met:
         message = f"{what} is confirmed by {' and '.join(row.person for row in asked.counted)}"
         gate = Gate(kind=PRUNE, open=True, reason="PruneConfirmed", message=message)

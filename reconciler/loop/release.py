@@ -15,7 +15,7 @@ from reconciler.judge.verdict import gates as policy_gates
 from reconciler.loop import progress
 from reconciler.loop.admitting import admit, stake
 from reconciler.loop.announce import announce, conditions, records
-from reconciler.loop.approving import all_votes, consent_to_promote
+from reconciler.loop.approving import all_votes, consent_to_promote, with_known
 from reconciler.loop.facts import Judged, ReleaseFacts, Steered
 from reconciler.loop.letting_go import let_go
 from reconciler.loop.progress import Manner
@@ -24,6 +24,7 @@ from reconciler.loop.pruning import pruning
 from reconciler.loop.removing import ended, ending
 from reconciler.loop.standing import Standing, misspelt, questions, stand
 from reconciler.loop.upstream import downstream, seen_upstream, until_soaked
+from reconciler.loop.vote_records import first_votes
 from reconciler.loop.waiting import waiting, waived
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, ReleaseKey
@@ -98,10 +99,11 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
     return ReleaseFacts(
         key=key,
         snapshot=snapshot,
-        status=status,
+        status=with_known(status, world.votes_seen(key)),
         stored=stored,
         clusters=clusters,
         commit=world.commit(key.repository, snapshot.revision),
+        given=world.votes_given(key),
         now=world.now(),
     ).settled()
 
@@ -156,9 +158,10 @@ def fold(
     upstream: Upstream | None = None,
 ) -> Judged:
     """All gates: of trust and documents, of what would end, of people, of time and of policies."""
-    consent = consent_to_promote(standing, facts.snapshot, facts.status, facts.key, facts.now)
-    found = ending(facts.key, facts.snapshot, standing, facts.status, facts.now)
-    pruned = pruning(facts.key, facts.snapshot, standing.environment, facts.status, facts.clusters, facts.now)
+    key, snapshot, status, given, now = facts.key, facts.snapshot, facts.status, facts.given, facts.now
+    consent = consent_to_promote(standing, snapshot, status, key, given, now)
+    found = ending(key, snapshot, standing, status, given, now)
+    pruned = pruning(key, snapshot, standing.environment, status, facts.clusters, given, now)
     asked = tuple(gate for gate in (consent.gate, pruned.gate) if gate)
     held = waiting(facts.status, standing, facts.snapshot, facts.now)
     own = standing.gates if standing.file else ()  # what is gone is held by its removal
@@ -233,9 +236,7 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
         "manifest": manifest,
         "first_seen": standing.first_seen.replace(microsecond=0) if standing.file else before.first_seen,
         "closure": closure,
-        "approvals": all_votes(
-            judged.consent, judged.pruning.consent, *(row.consent for row in judged.ending.removals)
-        ),
+        "approvals": all_votes(*judged.consents),
         "unconfirmed": judged.pruning.waiting,
         "message": "",
     }
@@ -250,7 +251,8 @@ def conclude(facts: ReleaseFacts, judged: Judged, steered: Steered | None) -> Re
     keys = vouching(facts, after, standing)
     rows = conditions(before, after, facts.clusters, judged.notes, facts.now, keys=keys, glass=judged.glass)
     after = after.model_copy(update={"conditions": rows})
-    told = (*let_go(facts, judged, after), *records(facts.key, before, after, judged, facts.now))
+    news = (*let_go(facts, judged, after), *records(facts.key, before, after, judged, facts.now))
+    told = (*first_votes(facts, judged), *news)
     return after.model_copy(update={"outbox": (*before.outbox, *told)})
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reconciler.digest import sha256_of
 from reconciler.loop.apart import WHOLE, SignatureFile
-from reconciler.loop.approving import Consent, consent, nobody_asked
+from reconciler.loop.approving import Consent, Matter, consent, nobody_asked
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import Standing, gone, how_to_end
@@ -22,6 +22,7 @@ from reconciler.model.plan import Gate
 from reconciler.model.record import SignatureFact
 from reconciler.model.state import Apply, Directive, Phase, ReleaseStatus
 from reconciler.model.verification import Verification
+from reconciler.model.vote import GivenVotes
 from reconciler.trust.statement import RemovalStatement
 from reconciler.trust.verify import verify
 
@@ -67,16 +68,19 @@ class _Question:
     status: ReleaseStatus
     environment: Environment | None
     manifests: tuple[str, ...]
+    given: GivenVotes
     now: datetime
 
 
-def ending(key: ReleaseKey, snapshot: Snapshot, standing: Standing, status: ReleaseStatus, now: datetime) -> Ending:
+def ending(
+    key: ReleaseKey, snapshot: Snapshot, standing: Standing, status: ReleaseStatus, given: GivenVotes, now: datetime
+) -> Ending:
     """What ends of this release, by what the trunk asks for and what was told to clusters."""
     texts = [standing.file.sha256] if standing.file else []
     texts += [status.manifest, *(ref.manifest for ref in (status.stable, status.candidate) if ref)]
     question = _Question(
         key=key, snapshot=snapshot, status=status, environment=standing.environment,
-        manifests=tuple(dict.fromkeys(text for text in texts if text)), now=now,
+        manifests=tuple(dict.fromkeys(text for text in texts if text)), given=given, now=now,
     )  # fmt: skip
     if standing.file is None:
         row = _judge(question, WHOLE, gone(key), begun=_begun(status, status.directives))
@@ -116,10 +120,10 @@ def _judge(question: _Question, cluster: str, what: str, *, begun: bool) -> Remo
         )
         return Removal(cluster=cluster, gate=gate, consent=nobody_asked(question.status), signed=(), file=file)
     statement, verification = found
+    matter = Matter(key=key, digest=sha256_of(statement.text()), on="removal", what=f"the removal {file.path}")
     asked = consent(
-        question.snapshot, question.status, key, question.environment,
-        digest=sha256_of(statement.text()), what=f"the removal {file.path}", path=file.path,
-        authors=verification.people, begun=begun, now=question.now,
+        question.snapshot, question.status, question.environment, matter, path=file.path,
+        authors=verification.people, begun=begun, given=question.given, now=question.now,
     )  # fmt: skip
     gate = Gate(kind="Removal", open=True, reason="RemovalSigned", message=f"{file.path} is {verification.sentence}")
     if begun:

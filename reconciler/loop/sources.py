@@ -7,7 +7,7 @@ until somebody who may signed that it goes on from there (`rewritten`). The poll
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from reconciler.loop.recording import Scene, changes_entries, trunk_accepted_ent
 from reconciler.loop.rewritten import Acceptance, accepted_sentence, ask_people, refusal, step_of
 from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
 from reconciler.loop.statements import TRUST
+from reconciler.loop.vote_refs import VoteRefs, asked
+from reconciler.loop.votes import Votes
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
 from reconciler.model.plan import Condition, Told, conditions_of
@@ -73,6 +75,7 @@ class Source:
         self._unpublished: frozenset[ReleaseKey] = frozenset()  # affected by snapshots that could not be written down
         self._loaded = False
         self._limit = limit
+        self.votes, self._refs = Votes(), VoteRefs(repository)
         self._index = Index(repository, read=mirror.trees.read, recall=self._recall, limit=limit)
 
     @property
@@ -103,7 +106,7 @@ class Source:
             self._know_trust(before)
             self._trust.reread(before.trust)
             try:
-                return self._look()
+                found = self._look()
             except (Retry, Stalled) as error:
                 status = self._status()
                 self._go_on(self._accepted(status), status)
@@ -111,11 +114,14 @@ class Source:
                 if isinstance(error, Retry):
                     raise
                 return error.reason
+            self._look_at_votes()
+            return found
 
     def _look(self) -> str:
         """Read ledger and trunk as far as they moved; raises Retry and Stalled."""
         if not self._loaded:
             self._load_ledger()
+            self.votes.restore(self._ledger.votes_told())
             self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
             self._loaded = True
         status = self._status()
@@ -129,6 +135,22 @@ class Source:
             self._mark(status, synced=False, reason="BranchMissing", message=message)
             return "BranchMissing"
         return self._take(self._revision(found), status)
+
+    def _look_at_votes(self) -> None:
+        """Read what people pushed, where somebody is asked; what cannot be listed stays as it is."""
+        where = asked(self.snapshot) if self.snapshot else frozenset[str]()
+        if self.snapshot is None or not where:
+            return
+        said = self._refs.notes
+        try:
+            given = self._refs.look(self.mirror, where, self.snapshot.releases)
+        except ReconcilerError as error:
+            self._log.warning("approvals cannot be listed", repository=self.repository, error=error.message)
+            return
+        if self._refs.notes != said:
+            self._log.warning("approvals ignored", repository=self.repository, sentence="; ".join(self._refs.notes))
+        if affected := self.votes.take_refs(given):
+            self._on_publish(Publication(snapshot=self.snapshot, affected=affected))
 
     def _load_ledger(self) -> None:
         """Read it with the trust file in force; a later one, accepted from the repository, names later daemon keys."""
@@ -324,18 +346,17 @@ class Source:
         reason, message = refusal(step, found, answer.notes)
         known = [record for record in records if record.kind in (SEEN, ACCEPTED)]
         if not known or known[-1].detail.get("from") != step.old or known[-1].kind == ACCEPTED:
-            self.write_down((trunk_rewritten_entry(self._scene(accepted), step, message),))
+            self.write_down(trunk_rewritten_entry(self._scene(accepted), step, message))
             self._home.tell(self.repository, warning=True, reason=reason, message=message, now=self._now())
         self._mark(self._status(), synced=False, reason=reason, message=message, exact=True)
         return reason
 
-    def write_down(self, entries: Iterable[OutboxEntry]) -> None:
+    def write_down(self, *entries: OutboxEntry) -> None:
         """Put records into the outbox; the ledger has them soon. Raises Retry when the home cluster was written to."""
-        new = tuple(entries)
 
         def change(now: RepositoryStatus) -> RepositoryStatus:
             waiting = (entry for entry in now.outbox if not self._ledger.has(entry))
-            return now.model_copy(update={"outbox": (*waiting, *new)})
+            return now.model_copy(update={"outbox": (*waiting, *entries)})
 
         self._home.change_repository(self.repository, self._branch, change)
         self._ledger.wake()

@@ -32,9 +32,10 @@ from reconciler.model.facts import CommitFact
 from reconciler.model.ids import ClusterName, ReleaseKey, RepositoryName, Revision, TargetKey, Version
 from reconciler.model.objects import Kinds, ObjectRef, Rendering
 from reconciler.model.policy import PolicyVerdict
-from reconciler.model.record import OutboxEntry
+from reconciler.model.record import ApprovalFact, OutboxEntry
 from reconciler.model.release import Effective
 from reconciler.model.state import Directive, ReleaseState, ReleaseStatus, unpack
+from reconciler.model.vote import NOTHING_GIVEN, GivenVotes
 from reconciler.render.target import render
 
 Key = ReleaseKey | TargetKey
@@ -175,6 +176,16 @@ class World:
         packed = ledger.effective(key) if ledger else {}
         votes = ledger.approvals(key) if ledger else ()
         return restored((row.state for row in clusters.values() if row.state), history, packed, votes)
+
+    def votes_given(self, key: ReleaseKey) -> GivenVotes:
+        """What people said of it in comments, reviews and refs."""
+        source = self.sources.get(key.repository)
+        return source.votes.of(key) if source else NOTHING_GIVEN
+
+    def votes_seen(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
+        """Votes that were written down, each with the time at which it was first seen."""
+        ledger = self.ledgers.get(key.repository)
+        return ledger.votes_seen(key) if ledger else ()
 
     def rendering(
         self, key: Key, directive: Directive, effective: Mapping[Version, Effective], kinds: Kinds = frozenset()

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints, model_validator
+from pydantic import StringConstraints, field_validator, model_validator
 
 from reconciler.model.document import Document, Selector
 from reconciler.model.part import Part, PartOf
@@ -53,10 +53,25 @@ class Approvals(Wire):
     """
 
     rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=20)]
+    sources: Annotated[tuple[Literal["signature", "forge"], ...], Field(min_length=1, max_length=2)] = ("signature",)
+    """What counts as one. `signature`, always: a signed block, wherever it lies. `forge`: also a review of the pull
+    request by a login that the trust file gives to somebody who may approve; it is not signed."""
     separate: bool = True
     """True: who signed the release is not one of its approvers."""
     expire_after: Duration = timedelta(days=14)
     """An approval counts this long after it was first seen; a rollout that began with it goes on."""
+
+    @field_validator("sources")
+    @classmethod
+    def _signatures_count(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        if "signature" not in sources or len(set(sources)) < len(sources):
+            raise ValueError("must be [signature] or [signature, forge]: a signed approval always counts")
+        return sources
+
+    @property
+    def by_review(self) -> bool:
+        """Whether a review on the forge counts."""
+        return "forge" in self.sources
 
 
 class PruneBudget(Wire):

@@ -9,10 +9,11 @@ GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 
 RecordKind = Literal[
     "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "BreakGlass", "TrunkRewritten",
-    "TrunkAccepted", "Retired", "Orphaned", "Confirmed",
+    "TrunkAccepted", "Retired", "Orphaned", "Confirmed", "Approved", "Rejected", "Planned", "Merged",
 ]  # fmt: skip
 
 
+VOTED: Final = ("Approved", "Rejected")
 SEEN: Final = "TrunkRewritten"
 ACCEPTED: Final = "TrunkAccepted"
 
@@ -40,6 +41,7 @@ class ApprovalFact(Wire):
     """What it is a vote on: a closure, or the digest of a removal's statement or of objects that are to be deleted."""
     person: str
     key: str
+    """The key's fingerprint; `forge:<forge>:<login>` for a review, which is not signed."""
     use: Literal["approve", "reject"]
     first_seen: Time
 
@@ -78,7 +80,8 @@ class Record(Wire):
     """What only some kinds have: Promoted, RolledBack and Retired `promotion` and `effective`; Accepted `path` and
     `accepted`, of a trust file `version` too; Removed the same of a document, of a release `removal` (`*`, `cluster`)
     and `manifests` (the texts whose end was signed); BreakGlass `opened`; Confirmed `objects`; TrunkRewritten and
-    TrunkAccepted `branch`, `from` and `to`."""
+    TrunkAccepted `branch`, `from` and `to`; Approved and Rejected `source`, `origin`, `on` and `statement` (of a review
+    `review` and `environment`); Planned and Merged `pull`, `releases` (`environment/name`) and `plan`."""
 
 
 class OutboxEntry(Wire):

@@ -112,6 +112,12 @@ def owner(trust: TrustFile, blob: bytes) -> tuple[Person, TrustedKey] | None:
     return trust.spec.holders.get(blob)
 
 
+def by_login(trust: TrustFile, forge: str, login: str) -> Person | None:
+    """Whose login this is on a forge, or None: a stranger's. Forges tell no login from another by its case."""
+    logins = ((person, person.logins.get(forge, "")) for person in trust.spec.people)
+    return next((person for person, name in logins if name and name.lower() == login.lower()), None)
+
+
 def daemon_key(trust: TrustFile, blob: bytes) -> TrustedKey | None:
     """The daemon's key with this blob, or None."""
     return trust.spec.daemon_keys.get(blob)

@@ -9,8 +9,7 @@ from cli_world import ADA, CLUSTER, RELEASE, REPOSITORY
 
 from reconciler.cli.evidence import unproven
 from reconciler.cli.trust import trust_texts
-from reconciler.cli.worktree import blob_id
-from reconciler.digest import sha256_of
+from reconciler.digest import blob_id, sha256_of
 from reconciler.edges.git.checkout import Checkout
 from reconciler.loop.chain import record_bytes, record_path, statement
 from reconciler.model.record import GENESIS, Record

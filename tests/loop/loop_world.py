@@ -16,6 +16,7 @@ from reconciler.errors import Retry
 from reconciler.loop.queue import WorkQueue
 from reconciler.loop.release import reconcile_release
 from reconciler.loop.telemetry import Telemetry
+from reconciler.loop.votes import Votes
 from reconciler.loop.world import World
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.policy import PolicyResult, PolicyVerdict
@@ -117,7 +118,7 @@ class Town:
             taken_over=frozenset(),
         )
         self.world.event = lambda key, **more: self.events.append((key.name, more["warning"], more["reason"]))
-        self.source = SimpleNamespace(snapshot=None, commit=lambda _: None)
+        self.source = SimpleNamespace(snapshot=None, commit=lambda _: None, votes=Votes())
         self.world.sources[self.published.index._repository] = self.source
         self.merge()
 

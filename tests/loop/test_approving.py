@@ -76,7 +76,8 @@ def test_a_promotion_waits_says_who_could_approve_and_starts_when_they_did(runni
     running.turn()
     assert gate(running).message == (
         f"{PROD} is not approved: 0 of 1 approval by risk (cy could give it); "
-        f"0 of 2 approvals (cy and dee could give them); to give one, run: reconciler approve {PROD}"
+        f"0 of 2 approvals (cy and dee could give them); to give one, run: reconciler approve {PROD} --push, or put "
+        "the signed block into a comment of the pull request"
     )
     approve(running, "cy")
     running.turn()

@@ -14,12 +14,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.digest import blob_id
+from reconciler.edges.git.fetching import fetch_failed, too_large
 from reconciler.edges.git.objects import Objects
 from reconciler.edges.git.remote import MIB, Remote, check_head_ref, check_ref, check_revision
 from reconciler.edges.git.run import LOCAL_TIMEOUT, Ending, Git, Output
 from reconciler.edges.git.walk import MAX_BLOB, MAX_FILES, Trees
 from reconciler.errors import Conflict, Misused, Retry
-from reconciler.model.ids import RepositoryName, Revision
+from reconciler.model.ids import BlobId, RepositoryName, Revision
 
 STAGED = "refs/staged/trunk"
 ACCEPTED = "refs/accepted/trunk"
@@ -29,7 +31,7 @@ _NOBODY = "0" * 40
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 _PACKS = 32  # more packs than this are joined: every read looks into each
 _LOOSE = 27  # objects in one of 256 folders, about 7,000 in all: what git itself takes for many
-_MALFORMED = ("fsck", "index-pack", "unpack-objects", "did not receive expected object", "did not send all")
+_SMALL = MIB  # bytes that a fetch of one small file may bring
 _LEFTOVERS = (
     "objects/pack/tmp_*",
     "objects/pack/.tmp-*",
@@ -139,6 +141,33 @@ class Mirror:
             if self._list(check_ref(ref)) is None:
                 return None
             return self._fetch(ref, f"{_OTHERS}/{ref.removeprefix('refs/')}")
+
+    def fetch_file(self, ref: str, name: str, limit: int) -> tuple[Revision, BlobId, bytes] | None:
+        """What a ref points to now, and the file `name` of at most `limit` bytes at the top of that commit's tree.
+
+        Nothing of it is kept but the objects. None: the remote has no such ref, or it is no commit with such a file.
+        Raises `Retry` as `fetch` (FetchRefused when it would bring more than a few files), `Refused` for a large file.
+        """
+        with self.lock:
+            self.ensure()
+            there = f"{_OTHERS}/file"
+            found = self._fetch(check_ref(ref), there, limit=_SMALL)
+            if found is None:
+                return None
+            self._delete(there)
+            (info,) = self.objects.info([f"{found}:{name}"])
+            return None if info is None else (found, BlobId(info.id), self.objects.one(info.id, "blob", limit))
+
+    def write_blob(self, data: bytes) -> BlobId:
+        """Keep bytes that came from elsewhere (a comment), so that they can go where a blob goes."""
+        name = blob_id(data)
+        with self.lock:
+            self.ensure()
+            if self.objects.info([name]) == [None]:
+                output = self.git.run(["hash-object", "-w", "--stdin"], stdin=data)
+                if not output.ok:
+                    raise self.objects.damage(output.detail)
+        return name
 
     def fetch_head(self, ref: str, head: Revision) -> None:
         """Bring a pull request's head, which the forge keeps at `ref` of the base repository; nothing if it is here.
@@ -273,30 +302,31 @@ class Mirror:
     def _refs(self, pattern: str) -> dict[str, Revision]:
         """The remote's refs that match a pattern (and others whose names end like it)."""
         arguments = ["ls-remote", "--quiet", "--", self.remote.address, pattern]
-        output = self._talk(arguments, ["for-each-ref", "--count=1"])
+        output = self._talk(arguments, ["for-each-ref", "--count=1"], self.remote.fetch_limit)
         if not output.ok:
-            raise self._failed(output)
+            raise fetch_failed(self.remote, output)
         rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
         return {name: Revision(check_revision(found)) for found, _, name in rows}
 
-    def _fetch(self, ref: str, into: str) -> Revision | None:
+    def _fetch(self, ref: str, into: str, *, limit: int = 0) -> Revision | None:
+        limit = min(limit or self.remote.fetch_limit, self.remote.fetch_limit)
         self._delete(_INCOMING)
         before = self._packs()
         arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
         arguments += ["--no-recurse-submodules", "--refmap=", "--", self.remote.address, f"{ref}:{_INCOMING}"]
-        output = self._talk(arguments, ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"])
+        output = self._talk(arguments, ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"], limit)
         incoming = self._resolve(_INCOMING) if output.ok else None
         if incoming is None or (self.folder / "shallow").exists():
-            cut_off = self._reached_limit()
+            cut_off = self._reached_limit(limit)
             self._undo(before)
             if self._list(ref) is None:
                 return None
-            raise self._too_large() if cut_off else self._failed(output)
+            raise too_large(self.remote, ref, limit) if cut_off else fetch_failed(self.remote, output)
         self._move(into, incoming, drop=_INCOMING)
         self.tidy()
         return incoming
 
-    def _talk(self, arguments: list[str], check: list[str]) -> Output:
+    def _talk(self, arguments: list[str], check: list[str], limit: int) -> Output:
         """Talk to the remote; when that fails and our own mirror does not pass `check`, once more with a new one."""
         self.ensure()
         for last in (False, True):
@@ -304,7 +334,7 @@ class Mirror:
                 arguments,
                 access=self.remote.access(),
                 timeout=self.remote.fetch_timeout,
-                file_limit=self.remote.fetch_limit,
+                file_limit=limit,
             )
             if output.ok or output.ending is not Ending.EXITED or last or self._sound(check):
                 break
@@ -315,24 +345,10 @@ class Mirror:
     def _sound(self, check: list[str]) -> bool:
         return self.git.run(check, timeout=2 * LOCAL_TIMEOUT).ok
 
-    def _failed(self, output: Output) -> Retry:
-        where = f"{self.remote.ref} of {self.remote.shown}"
-        if output.ending is not Ending.EXITED:
-            seconds = f"{self.remote.fetch_timeout:g} seconds"
-            return Retry(f"Fetching {where} did not end within {seconds}.", reason="FetchFailed")
-        if "shallow" in output.detail:
-            return Retry(f"{where} is a shallow clone; its history is not complete.", reason="FetchRefused")
-        reason = "FetchRefused" if any(words in output.detail for words in _MALFORMED) else "FetchFailed"
-        return Retry(f"Fetching {where} failed: {output.detail or 'git gave no reason'}", reason=reason)
-
-    def _too_large(self) -> Retry:
-        where, size = f"{self.remote.ref} of {self.remote.shown}", f"{self.remote.fetch_limit / MIB:g} MiB"
-        return Retry(f"Fetching {where} would bring more than {size} (limits.fetch).", reason="FetchRefused")
-
-    def _reached_limit(self) -> bool:
+    def _reached_limit(self, limit: int) -> bool:
         """Whether the unfinished pack is as large as a file may be: git only says that its output was not valid."""
         unfinished = (self.folder / "objects/pack").glob("tmp_pack_*")
-        return any(file.stat().st_size >= self.remote.fetch_limit for file in unfinished)
+        return any(file.stat().st_size >= limit for file in unfinished)
 
     def _undo(self, before: frozenset[Path]) -> None:
         """Remove what a failed fetch left: its pack, temporary files and locks."""
