@@ -1,4 +1,4 @@
-"""`approve`, `reject`, `approvals`: a person's yes or no to a release, as a signature in a file of the work tree.
+"""`approve`, `reject`, `approvals`: a person's yes or no to a release, as a signature in a file or pushed to a ref.
 
 Not the judgement (trust/ballot, trust/quorum). Rules: what is signed is the closure that the daemon will compute from
 the same files; a vote that would not count is not written; a person's newer vote takes the place of their older one,
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The release's file, or a removal's; with --prune the release's NAME.")
 ]
+PushFlag = Annotated[
+    bool,
+    typer.Option("--push", help="Push it to refs/reconciler/approvals of origin: no file, no commit, no pull request."),
+]
 PruneFlag = Annotated[
     bool, typer.Option("--prune", help="Say it to deleting exactly what the release waits to delete.")
 ]
@@ -44,6 +48,7 @@ PruneFlag = Annotated[
 def approve(
     file: FileArgument,
     prune: PruneFlag = False,  # a flag
+    push: PushFlag = False,  # a flag
     key: Key = "",
     trust: TrustFileOption = "",
     repository: Repository = "",
@@ -51,17 +56,19 @@ def approve(
     """Say yes to a release as it lies there now.
 
     Your approval is for exactly this text, its environment, runtime and clusters: one changed byte asks you again. It
-    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it. With --prune it is a yes to deleting the objects that
-    are shown, and to no others.
+    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it. With --push it goes to a ref of origin instead, in the
+    place of what you pushed before, and the daemon finds it there. With --prune it is a yes to deleting the objects
+    that are shown, and to no others.
 
     Example: reconciler approve releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "approve", prune=prune, key=key, trust=trust, repository=repository)
+    return _vote(file, "approve", prune=prune, push=push, key=key, trust=trust, repository=repository)
 
 
 def reject(
     file: FileArgument,
     prune: PruneFlag = False,  # a flag
+    push: PushFlag = False,  # a flag
     key: Key = "",
     trust: TrustFileOption = "",
     repository: Repository = "",
@@ -70,10 +77,10 @@ def reject(
 
     Example: reconciler reject releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "reject", prune=prune, key=key, trust=trust, repository=repository)
+    return _vote(file, "reject", prune=prune, push=push, key=key, trust=trust, repository=repository)
 
 
-def _vote(file: Path, action: str, *, prune: bool, key: str, trust: str, repository: str) -> int:
+def _vote(file: Path, action: str, *, prune: bool, push: bool, key: str, trust: str, repository: str) -> int:
     from reconciler.cli.confirming import prune_subject, shown
     from reconciler.cli.removing import removal_subject
     from reconciler.loop.apart import removal_at
@@ -81,13 +88,14 @@ def _vote(file: Path, action: str, *, prune: bool, key: str, trust: str, reposit
     if prune:
         desk = Desk.open(Path(), trust=trust, repository=repository)
         subject, marks = prune_subject(desk, str(file))
-        said = cast_vote(desk, subject, action, key=chosen_key(desk.checkout, key), beside_others=True)
+        signing = chosen_key(desk.checkout, key)
+        said = (push_vote if push else cast_vote)(desk, subject, action, key=signing, beside_others=True)
         print(f"{said}\n{shown(marks)}")
         return EXIT_DONE
     desk = Desk.open(file.parent, trust=trust, repository=repository)
     path = path_in(desk.root, file)
     subject = removal_subject(desk, path) if removal_at(path) else subject_at(desk, path)
-    print(cast_vote(desk, subject, action, key=chosen_key(desk.checkout, key)))
+    print((push_vote if push else cast_vote)(desk, subject, action, key=chosen_key(desk.checkout, key)))
     return EXIT_DONE
 
 
@@ -111,10 +119,49 @@ def subject_at(desk: Desk, path: str) -> Subject:
 
 def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_others: bool = False) -> str:
     """Sign, check that it would count, and write it to the person's file; the sentence that says so."""
+    from reconciler.loop.apart import approval_path
+
+    block, person = _signed_vote(desk, subject, action, key)
+    path = approval_path(subject.key.environment, subject.key.name, person)
+    beside = desk.root / path
+    others = [
+        old
+        for old in BLOCK.findall(existing(beside))
+        if not _of(desk.trust, old, person) or (beside_others and not _is_vote(desk, subject, old))
+    ]
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(beside, b"".join([*(old.rstrip(b"\r\n") + b"\n" for old in others), block]))
+    return f"{_did(subject, action, person)}: commit {path}"
+
+
+def push_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_others: bool = False) -> str:
+    """Sign, check that it would count, and bring it to the person's ref of origin; the sentence that says so."""
+    from reconciler.edges.git import Actor
+    from reconciler.loop.vote_refs import APPROVAL_FILE, approval_ref
+
+    block, person = _signed_vote(desk, subject, action, key)
+    checkout, whose = desk.checkout, f"{person}+prune" if beside_others else person
+    ref = approval_ref(subject.key.environment, subject.key.name, whose)
+    author = Actor(name=person, email=checkout.config("user.email") or f"{person}@localhost")
+    revision = checkout.lone_commit(APPROVAL_FILE, block, _did(subject, action, person), author)
+    done = _did(subject, action, person)
+    if checkout.origin is None:
+        checkout.set_ref(ref, revision)
+        return f"{done}: push it, and the daemon finds it with its next look: git push --force origin {ref}"
+    checkout.push_ref(ref, revision, checkout.remote_ref(ref))
+    return f"{done}: pushed to {ref}, where the daemon finds it with its next look"
+
+
+def _did(subject: Subject, action: str, person: str) -> str:
+    word = "approved" if action == "approve" else "rejected"
+    return f"{word} {subject.what} ({subject.digest[:19]}…) as {person}"
+
+
+def _signed_vote(desk: Desk, subject: Subject, action: str, key: str) -> tuple[bytes, str]:
+    """The block and whose it is; raises Refused when it would not count."""
     from dataclasses import replace
 
     from reconciler.edges.keys import sign as sign_text
-    from reconciler.loop.apart import approval_path
     from reconciler.loop.approving import approve_statement
     from reconciler.trust.people import owner
 
@@ -132,17 +179,7 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_oth
         raise Refused(f"{person} signed {subject.what} and is not one of its approvers")
     if why := _without_vote(desk, subject, block):
         raise Refused(why)
-    path = approval_path(subject.key.environment, subject.key.name, person)
-    beside = desk.root / path
-    others = [
-        old
-        for old in BLOCK.findall(existing(beside))
-        if not _of(desk.trust, old, person) or (beside_others and not _is_vote(desk, subject, old))
-    ]
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(beside, b"".join([*(old.rstrip(b"\r\n") + b"\n" for old in others), block]))
-    word = "approved" if action == "approve" else "rejected"
-    return f"{word} {subject.what} ({subject.digest[:19]}…) as {person}: commit {path}"
+    return block, person
 
 
 def _without_vote(desk: Desk, subject: Subject, block: bytes) -> str:

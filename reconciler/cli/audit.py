@@ -262,7 +262,8 @@ def _accepted(records: list["Record"], files: Mapping[str, bytes], trust: "Trust
         elif sha256_of(files[stored]) != record.detail["accepted"]["sha256"]:
             yield f"record {record.sequence}: {stored} holds other bytes than were accepted"
         elif record.detail["accepted"]["kind"] not in _UNSIGNED:
-            missing = _not_proven(stored, path, set(), files, trust, record.time)
+            claimed = {fact.person for fact in record.signatures}
+            missing = _not_proven(stored, path, claimed, files, trust, record.time)
             if missing:
                 yield f"record {record.sequence}: {missing}"
     known = {f"accepted/{path}" for path in last}

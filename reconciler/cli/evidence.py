@@ -3,7 +3,8 @@
 Not the chain, nor the signatures beside documents (`audit` does both). Rules: only what a record names is demanded, and
 only from records that bring their evidence along; whose vote a file holds says the key in it, not its name; `ended/`
 names every file by the id that git gives its bytes. A file of approvals may be replaced while a closure is decided, so
-each person's last vote on it is what has to be proved.
+each person's last vote on it is what has to be proved; what an Approved or Rejected record says has a file of its own
+and is always proved. A review has no signature: of it is proved that the environment in force then let reviews count.
 """
 
 from collections import Counter, defaultdict
@@ -14,18 +15,23 @@ from reconciler.documents.schema import parse
 from reconciler.errors import Invalid, Refused
 from reconciler.judge.exceptions import ended
 from reconciler.loop.apart import APPROVALS, WHOLE, config_removal_path, removal_at, removal_path
+from reconciler.loop.approving import identity
+from reconciler.loop.recording import PULLS, plan_path
 from reconciler.loop.removing import removal_statement
+from reconciler.loop.vote_records import environment_path, proof_path
+from reconciler.model.environment import Environment
 from reconciler.model.hold import Hold
 from reconciler.model.ids import EnvironmentName, ReleaseKey, ReleaseName, RepositoryName
-from reconciler.model.record import GENESIS, ApprovalFact, Record, SignatureFact
+from reconciler.model.record import GENESIS, VOTED, ApprovalFact, Record, SignatureFact
 from reconciler.model.trustfile import TrustFile, Verb
+from reconciler.trust.ballot import FORGE
 from reconciler.trust.sshsig import Signature, read_signatures
 from reconciler.trust.statement import ApprovalStatement, ConfigRemovalStatement, Statement
 from reconciler.trust.verify import judge_block, verify, verify_role
 
 ENDED = "ended"
 _WITH_VOTES = ("Started", "Promoted", "Retired", "Confirmed")
-"""Kinds whose approvals lie in `approvals/`; a Removed record has its own in `ended/`."""
+"""Kinds whose approvals lie in `approvals/` among others; a Removed record has its own in `ended/`, too."""
 
 Files = Mapping[str, bytes]
 
@@ -34,6 +40,8 @@ def unproven(records: Sequence[Record], files: Files, trust: TrustFile) -> Itera
     """One sentence for every vote and removal that a record names and the ledger does not prove."""
     removed = [record for record in records if record.kind == "Removed"]
     yield from _votes(records, files, trust)
+    yield from _reviews(records, files)
+    yield from _plans(records, files)
     broken = dict(_broken(removed, files))
     yield from broken.values()
     by_path: dict[str, list[str]] = defaultdict(list)
@@ -84,21 +92,25 @@ def _subject(path: str) -> tuple[str, ...]:
 # --- approvals
 
 
-def _votes(records: Iterable[Record], files: Files, trust: TrustFile) -> Iterator[str]:
+def _votes(records: Sequence[Record], files: Files, trust: TrustFile) -> Iterator[str]:
     """Votes in `approvals/` that are missing or prove nothing, and folders that no record speaks of."""
+    voted = [record for record in records if record.kind in VOTED]
     last: dict[tuple[str, ...], tuple[Record, ApprovalFact]] = {}
     for record in records:
-        for fact in record.approvals if record.kind in _WITH_VOTES else ():
-            last[record.environment, record.name, fact.closure, fact.person] = record, fact
+        for fact in record.approvals if record.kind in (*_WITH_VOTES, *VOTED) else ():
+            if not fact.key.startswith(FORGE):
+                which = (fact.use, fact.key) if record.kind in VOTED else ()
+                last[record.environment, record.name, fact.closure, fact.person, *which] = record, fact
     folders: dict[str, list[str]] = defaultdict(list)
     for path in sorted(files):
         if path.startswith(f"{APPROVALS}/"):
             folders[path.rpartition("/")[0]].append(path)
-    known = set()
+    known = {f"{APPROVALS}/{row.closure.removeprefix('sha256:')}" for record in voted for row in record.approvals}
     for record, fact in last.values():
         folder = f"{APPROVALS}/{fact.closure.removeprefix('sha256:')}"
         known.add(folder)
-        yield from _vote(record, fact, f"{folder}/{fact.person}.sig", folders.get(folder, []), files, trust)
+        expected = proof_path(fact) if record.kind in VOTED else f"{folder}/{fact.person}.sig"
+        yield from _vote(record, fact, expected, folders.get(folder, []), files, trust)
     for folder in folders.keys() - known:
         yield f"{folders[folder][0]} is in the ledger, and no record speaks of it"
 
@@ -114,7 +126,8 @@ def _vote(
         closure_sha256=fact.closure.removeprefix("sha256:"),
         action=fact.use,
     )
-    verbs: tuple[Verb, ...] = ("approve", "remove") if record.kind == "Confirmed" else ("approve",)
+    deletes = record.kind == "Confirmed" or record.detail.get("on") == "deletion"
+    verbs: tuple[Verb, ...] = ("approve", "remove") if deletes else ("approve",)
     for path in stored:
         for signature in _signatures(files[path], fact.key):
             for verb in verbs:
@@ -123,11 +136,67 @@ def _vote(
                 )
                 if isinstance(found, SignatureFact) and found.person == fact.person:
                     return
-    named = next((path for path in stored if path.endswith(f"/{fact.person}.sig")), "")
+    named = next((path for path in stored if path == expected or path.endswith(f"/{fact.person}.sig")), "")
     if named:
         yield f"record {record.sequence}: {named} does not prove what {fact.person} ({fact.key}) said of {fact.closure}"
     else:
         yield f"record {record.sequence}: {expected}, with what {fact.person} said of it, is not in the ledger"
+
+
+def _reviews(records: Iterable[Record], files: Files) -> Iterator[str]:
+    """Reviews that count in a record although none before it tells of them, or that did not count when it did."""
+    told: set[tuple[str, ...]] = set()
+    accepted: dict[str, str] = {}
+    for record in records:
+        if record.kind == "Removed":
+            accepted.pop(str(record.detail.get("path", "")), None)
+        elif record.kind == "Accepted":
+            accepted[str(record.detail["path"])] = str(record.detail["accepted"]["sha256"])
+        for fact in (row for row in record.approvals if row.key.startswith(FORGE)):
+            which = (record.environment, record.name, *identity(fact))
+            if record.kind in VOTED:
+                yield from _review(record, fact, accepted, files)
+                told.add(which)
+            elif which not in told:
+                yield f"record {record.sequence}: no record before it tells of the review of {fact.person}"
+
+
+def _review(record: Record, fact: ApprovalFact, accepted: Mapping[str, str], files: Files) -> Iterator[str]:
+    """Why a review did not count when it was recorded: its environment was not in force, or let no review count."""
+    said = record.detail.get("environment", {})
+    path, sha256 = str(said.get("path", "")), str(said.get("sha256", ""))
+    whose = f"record {record.sequence}: the review of {fact.person} ({fact.key.removeprefix(FORGE)})"
+    stored = environment_path(fact, sha256)
+    if not sha256 or accepted.get(path) != sha256:
+        yield f"{whose} names an environment that was not in force then"
+    elif stored not in files or sha256_of(files[stored]) != sha256:
+        yield f"{whose}: {stored}, the environment that let it count, is not in the ledger"
+    elif not _by_review(path, files[stored], record.environment):
+        yield f"{whose} is not signed, and {path} let no review count then"
+
+
+def _by_review(path: str, text: bytes, name: str) -> bool:
+    try:
+        document = parse(path, text).document
+    except (Invalid, Refused):
+        return False
+    if not isinstance(document, Environment) or document.name != name or document.spec.approvals is None:
+        return False
+    return document.spec.approvals.by_review
+
+
+def _plans(records: Iterable[Record], files: Files) -> Iterator[str]:
+    """Whole texts of plans that are missing or other ones, or that no record speaks of."""
+    known = set()
+    for record in records:
+        if record.kind == "Planned" and "text" in record.detail:
+            path = plan_path(int(record.detail["pull"]["number"]), str(record.detail["plan"]))
+            known.add(path)
+            if path not in files or sha256_of(files[path]) != record.detail["text"]:
+                yield f"record {record.sequence}: {path} is not the plan that was shown"
+    for path in sorted(files):
+        if path.startswith(f"{PULLS}/") and path not in known:
+            yield f"{path} is in the ledger, and no record speaks of it"
 
 
 def _signatures(blocks: bytes, key: str) -> list[Signature]:
@@ -161,7 +230,9 @@ def _release(
     if any(path.startswith(folder) for path in spoilt):
         return
     for vote in record.approvals:
-        yield from _vote(record, vote, f"{ENDED}/<blob>/{folder}{vote.person}.sig", votes, files, trust)
+        if not vote.key.startswith(FORGE):  # of a review its own record tells
+            proofs = votes + [path for path in (proof_path(vote),) if path in files]
+            yield from _vote(record, vote, f"{ENDED}/<blob>/{folder}{vote.person}.sig", proofs, files, trust)
 
 
 def _signed(record: Record, fact: SignatureFact, cluster: str, blocks: bytes, trust: TrustFile) -> bool:

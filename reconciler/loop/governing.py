@@ -24,6 +24,7 @@ from reconciler.loop.statements import GOVERNING, TRUST, statement_of, verify_co
 from reconciler.model.hold import Hold, Waiver
 from reconciler.model.ids import BlobId, RepositoryName
 from reconciler.model.plan import shown_files
+from reconciler.model.record import SignatureFact
 from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import ConfigRemovalStatement
@@ -60,7 +61,8 @@ class Governed:
     """A governing document that is in force.
 
     `note` is empty, or says that a newer text of this file is not trusted and that the accepted one stays in force.
-    `signers` are the people who signed a Waiver; empty for other kinds.
+    `signers` are the people who signed a Waiver; empty for other kinds. `signed` are the signatures for which it is in
+    force since now; empty for what was accepted earlier.
     """
 
     kind: str
@@ -71,6 +73,7 @@ class Governed:
     loaded: Loaded
     note: str
     signers: tuple[str, ...] = ()
+    signed: tuple[SignatureFact, ...] = ()
 
     @property
     def remembered(self) -> AcceptedDocument:
@@ -211,9 +214,10 @@ def _others(
             continue
         identity = (loaded.kind, loaded.name)
         twice = doubles.get(identity, "") if loaded.kind != "Hold" or identity in governed else ""
-        reason, signers = (twice, ()) if twice else _judged(court, known, loaded)
+        reason, signers, signed = (twice, (), ()) if twice else _judged(court, known, loaded)
         if not reason:
-            governed[identity] = _in_force(path, known.blob, known.sha256, loaded, note="", signers=signers)
+            found = _in_force(path, known.blob, known.sha256, loaded, note="", signers=signers)
+            governed[identity] = replace(found, signed=signed)
         elif identity not in refused:
             refused[identity] = reason
     _make_room(governed, refused, standing)
@@ -317,28 +321,28 @@ def _doubles(files: Iterable[File]) -> dict[Identity, str]:
     }
 
 
-def _judged(court: _Court, known: File, loaded: Loaded) -> tuple[str, tuple[str, ...]]:
-    """Why this text is not in force, or an empty string; and of a Waiver, who signed it.
+def _judged(court: _Court, known: File, loaded: Loaded) -> tuple[str, tuple[str, ...], tuple[SignatureFact, ...]]:
+    """Why this text is not in force, or an empty string; of a Waiver, who signed it; and what is judged only now.
 
     What was accepted stays accepted when a key expires later.
     """
     if loaded.kind == "Hold":
-        return _held_to(court, known, loaded), ()
+        return _held_to(court, known, loaded), (), ()
     accepted = court.accepted.get(known.path)
     signers = accepted.signers if accepted and accepted.blob == known.blob else None
     glass = isinstance(loaded.document, Waiver) and loaded.document.spec.break_glass is not None
     if signers is not None and not glass:
-        return "", signers
+        return "", signers, ()
     try:
         statement = statement_of(court.repository, known.path, loaded, known.sha256)
     except Refused as error:  # a path that no statement can be made of
-        return f"{known.path}: {error.message}", ()
+        return f"{known.path}: {error.message}", (), ()
     found = verify_config(statement, known.signature, court.trust, loaded, first_seen=court.now, now=court.now)
     if signers is not None:  # of a break-glass a second person may sign later, and what the first signed is in force
-        return "", tuple(sorted({*signers, *(found.people if found.verified else ())}))
+        return "", tuple(sorted({*signers, *(found.people if found.verified else ())})), found.signed
     if not found.verified:
-        return f"{known.path}: {'; '.join(found.unsigned)}", ()
-    return "", tuple(sorted(found.people)) if isinstance(loaded.document, Waiver) else ()
+        return f"{known.path}: {'; '.join(found.unsigned)}", (), ()
+    return "", tuple(sorted(found.people)) if isinstance(loaded.document, Waiver) else (), found.signed
 
 
 def _held_to(court: _Court, known: File, loaded: Loaded) -> str:

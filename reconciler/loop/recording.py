@@ -1,20 +1,28 @@
-"""Records about a repository itself: what was accepted or ended in it, and what became of its trunk. Pure.
+"""Records about a repository itself: what was accepted or ended in it, what became of its trunk. Pure.
 
-Each names the blobs that go into the ledger with it; records about one release are made in `announce`.
+Each names the blobs that go into the ledger with it; records about one release are made in `announce`, those of votes
+in `vote_records`. Of a pull request they tell as well: it may be about several releases, which stand in `detail`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from reconciler.digest import blob_id, sha256_of
 from reconciler.loop.apart import config_removal_path
 from reconciler.loop.governing import Governed
 from reconciler.loop.rewritten import Acceptance, Step, accepted_sentence
 from reconciler.loop.statements import TRUST
-from reconciler.model.ids import BlobId, RepositoryName, Revision
-from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry, Record, RecordKind
+from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
+from reconciler.model.pull import PullRequest
+from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry, Record, RecordKind, SignatureFact
 from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
+from reconciler.model.wire import format_time
+from reconciler.trust.statement import ConfigStatement
+
+PULLS = "pulls"
+_TITLE = 200  # characters of a pull request's title that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +47,20 @@ class Scene:
         return OutboxEntry(record=record, blobs=blobs)
 
 
-def accepted_entry(scene: Scene, path: str, document: AcceptedDocument) -> OutboxEntry:
-    """A governing document is in force."""
+def accepted_entry(
+    scene: Scene, path: str, document: AcceptedDocument, signed: tuple[SignatureFact, ...] = ()
+) -> OutboxEntry:
+    """A governing document is in force; `signed`: by whom and over which statement, first seen now."""
     blobs = _with_signature(scene, path, document.blob, f"accepted/{path}")
     detail: dict[str, object] = {"path": path, "accepted": document.to_data()}
-    return scene.entry("Accepted", f"{document.kind} {document.name} ({path}) is in force", detail, blobs)
+    if signed:
+        said = ConfigStatement(
+            repository=scene.repository, path=path, document_kind=document.kind,
+            sha256=document.sha256.removeprefix("sha256:"),
+        )  # fmt: skip
+        detail |= {"statement": said.text().decode(), "firstSeen": format_time(scene.now.replace(microsecond=0))}
+    entry = scene.entry("Accepted", f"{document.kind} {document.name} ({path}) is in force", detail, blobs)
+    return entry.model_copy(update={"record": entry.record.model_copy(update={"signatures": signed})})
 
 
 def trust_entry(scene: Scene, row: Governed) -> OutboxEntry:
@@ -86,18 +103,69 @@ def trunk_accepted_entry(scene: Scene, one: Acceptance) -> OutboxEntry:
     return entry.model_copy(update={"record": entry.record.model_copy(update={"signatures": one.verification.signed})})
 
 
+def planned_entry(
+    scene: Scene, pull: PullRequest, base: Revision, *, plan: str, releases: Iterable[ReleaseKey], message: str,
+    text: bytes = b"",
+) -> OutboxEntry:  # fmt: skip
+    """What a pull request would do, as it was shown. `plan` is the plan's digest (`sha256:…`).
+
+    `text` is all of it in Markdown where the comment has only a part; the mirror must have been given it.
+    """
+    about: dict[str, object] = {
+        "pull": {"number": pull.number, "url": pull.url, "head": pull.head, "base": base},
+        "releases": sorted(_named(key) for key in releases),
+        "plan": plan,
+    }
+    blobs: dict[str, str] = {}
+    if text:
+        about["text"] = sha256_of(text)
+        blobs[plan_path(pull.number, plan)] = blob_id(text)
+    return replace(scene, revision=None).entry("Planned", message, about, blobs)
+
+
+def plan_path(number: int, plan: str) -> str:
+    """Where the ledger keeps the whole text of a plan (`sha256:…`)."""
+    return f"{PULLS}/{number}/{plan.removeprefix('sha256:')}.md"
+
+
+def merged_entry(scene: Scene, pull: PullRequest, *, plan: str, releases: Iterable[ReleaseKey]) -> OutboxEntry:
+    """A pull request was merged; `plan` is the digest of the plan that was shown last, empty where none was."""
+    title = " ".join("".join(char if char.isprintable() else " " for char in pull.title).split())[:_TITLE]
+    about: dict[str, object] = {
+        "pull": {
+            "number": pull.number, "url": pull.url, "title": title, "author": pull.author, "head": pull.head,
+            "commit": pull.merged or "",
+        },
+        "releases": sorted(_named(key) for key in releases),
+        "plan": plan,
+    }  # fmt: skip
+    message = f"#{pull.number} by {pull.author} was merged: {title}"
+    return replace(scene, revision=None).entry("Merged", message, about, {})
+
+
+def _named(key: ReleaseKey) -> str:
+    return f"{key.environment}/{key.name}"
+
+
 def changes_entries(
     scene: Scene,
     before: Mapping[str, AcceptedDocument],
     after: Mapping[str, AcceptedDocument],
     followed: tuple[Governed, ...],
+    governed: Iterable[Governed] = (),
 ) -> list[OutboxEntry]:
-    """What came into force and what ended between two states; `followed` are new versions of the trust file."""
+    """What came into force and what ended between two states; `followed` are new versions of the trust file.
+
+    `governed` are all documents in force, for who signed those that are new.
+    """
+    signed = {row.path: row.signed for row in governed}
     new = {path: row for path, row in sorted(after.items()) if before.get(path) != row}
     entries: list[OutboxEntry] = []
     if any(row.kind == TRUST for row in new.values()):
         entries += [trust_entry(scene, row) for row in followed]
-    entries += [accepted_entry(scene, path, row) for path, row in new.items() if row.kind != TRUST]
+    entries += [
+        accepted_entry(scene, path, row, signed.get(path, ())) for path, row in new.items() if row.kind != TRUST
+    ]
     kept = {(row.kind, row.name) for row in after.values()}
     gone = [(path, row) for path, row in sorted(before.items()) if (row.kind, row.name) not in kept]
     return entries + [removed_entry(scene, path, row) for path, row in gone]

@@ -297,7 +297,7 @@ class Source:
     def _remember(self, snapshot: Snapshot, before: RepositoryStatus, by: Acceptance | None) -> None:
         accepted = snapshot.accepted()
         scene = self._scene(snapshot.revision)
-        new = changes_entries(scene, before.accepted, accepted, snapshot.followed)
+        new = changes_entries(scene, before.accepted, accepted, snapshot.followed, snapshot.governed.values())
         if by:
             new.insert(0, trunk_accepted_entry(scene, by))
         governed = snapshot.governed.get(THE_TRUST_FILE)

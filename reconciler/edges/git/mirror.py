@@ -7,8 +7,6 @@ in size and time, into a ref that does not exist before; the accepted ref moves 
 empty repository. One process at a time may use a folder of mirrors.
 """
 
-import hashlib
-import re
 import shutil
 import threading
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from reconciler.digest import blob_id
 from reconciler.edges.git.fetching import fetch_failed, too_large
+from reconciler.edges.git.names import folder_name
 from reconciler.edges.git.objects import Objects
 from reconciler.edges.git.remote import MIB, Remote, check_head_ref, check_ref, check_revision
 from reconciler.edges.git.run import LOCAL_TIMEOUT, Ending, Git, Output
@@ -96,7 +95,7 @@ class Mirror:
         max_files: int = MAX_FILES,
     ) -> None:
         self.remote = remote
-        self.git = Git(home / _folder_name(name))
+        self.git = Git(home / folder_name(name))
         self.objects = Objects(self.git)
         self.trees = Trees(self.objects, max_blob=max_blob, max_files=max_files)
         self.lock = threading.RLock()
@@ -399,9 +398,3 @@ class Mirror:
     def _delete(self, ref: str) -> None:
         if self._resolve(ref) is not None:
             self.git.run(["update-ref", "-d", ref])
-
-
-def _folder_name(name: RepositoryName) -> str:
-    """A folder name of ours: readable, unique, and never a path somebody else uses."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60] or "repository"
-    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.mirror"

@@ -4,9 +4,12 @@ Not about paths a person configures (see `path_parts` for those) and not about w
 could mean something to a file system, a terminal or a reader other than what it says is refused, with the reason.
 """
 
+import hashlib
+import re
 import unicodedata
 
 from reconciler.errors import Misused
+from reconciler.model.ids import RepositoryName
 
 MAX_NAME = 255  # bytes: the limit of the usual file systems
 _GIT_FOLDERS = frozenset({".git", "git~1"})
@@ -55,3 +58,9 @@ def path_parts(path: str) -> tuple[str, ...]:
     if problem:
         raise Misused(f"The path {path!r} {problem}.")
     return parts
+
+
+def folder_name(name: RepositoryName) -> str:
+    """A folder name of ours: readable, unique, and never a path somebody else uses."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60] or "repository"
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.mirror"
