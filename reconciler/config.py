@@ -95,6 +95,10 @@ class ForgeSettings(Wire):
     token_file: FilePath | None = None
     app: GitHubApp | None = None
     webhook: WebhookSettings | None = None
+    pace: Duration = timedelta(seconds=1)
+    """Two writes to the forge are at least this far apart; GitHub asks for one second."""
+    coalesce: Duration = timedelta(seconds=15)
+    """Two edits of one comment are at least this far apart."""
     forks: bool = False
     """True: pull requests from forks are planned, too, as data only."""
 

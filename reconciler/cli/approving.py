@@ -145,9 +145,6 @@ def push_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_oth
     author = Actor(name=person, email=checkout.config("user.email") or f"{person}@localhost")
     revision = checkout.lone_commit(APPROVAL_FILE, block, _did(subject, action, person), author)
     done = _did(subject, action, person)
-    if checkout.origin is None:
-        checkout.set_ref(ref, revision)
-        return f"{done}: push it, and the daemon finds it with its next look: git push --force origin {ref}"
     checkout.push_ref(ref, revision, checkout.remote_ref(ref))
     return f"{done}: pushed to {ref}, where the daemon finds it with its next look"
 

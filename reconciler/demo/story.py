@@ -39,13 +39,17 @@ class Step:
     play: Callable[[Stage], str]
 
 
+def versioned(text: str, version: str, auc: float) -> str:
+    """A release's text with another version of its model, which scores so."""
+    text = re.sub(r"version: \S+", f"version: {version}", text)
+    text = re.sub(r"sha256:[0-9a-f]{64}", sha256_of(f"fraud-detector:{version}".encode()), text)
+    return re.sub(r"(metric: auc\n\s+value: )\S+", rf"\g<1>{auc}", text)
+
+
 def edit(stage: Stage, path: str, *, version: str, auc: float, who: str, message: str, sign: bool = True) -> str:
     """Somebody changes a release's model version, signs it (or not) and merges; returns the commit."""
     file = stage.organisation.checkout.top / path
-    digest = sha256_of(f"fraud-detector:{version}".encode())
-    text = re.sub(r"version: \S+", f"version: {version}", file.read_text())
-    text = re.sub(r"sha256:[0-9a-f]{64}", digest, text)
-    file.write_text(re.sub(r"(metric: auc\n\s+value: )\S+", rf"\g<1>{auc}", text))
+    file.write_text(versioned(file.read_text(), version, auc))
     person = stage.organisation.person(who)
     if sign:
         stage.organisation.sign(path, person)

@@ -86,7 +86,7 @@ class Daemon:
         self._workers = [Worker(self.world, log) for _ in range(config.limits.workers)]
         self._wakers: Wakers | None = None
         self._endpoints: Endpoints | None = None
-        self._forges = Forges(settings, telemetry=self.telemetry, now=now, look=self._look_at_repository)
+        self._forges = Forges(settings, self.world, now=now, look=self._look_at_repository, log=log)
 
     # --- building
 
@@ -168,6 +168,7 @@ class Daemon:
             if key.repository == snapshot.repository and key not in snapshot.releases:
                 self.queue.add(key)
         self.world.wake_releases(publication.affected)
+        self._forges.published(publication)
         self.telemetry.gauge("reconciler_releases", len(snapshot.releases), snapshot.repository)
 
     def _key_of(self, state_name: str) -> ReleaseKey | None:
@@ -181,6 +182,7 @@ class Daemon:
         key = self._key_of(state_name)
         if key:
             self.queue.add(key)
+            self._forges.release_moved(key)
             self._asked_for(key)
 
     def _asked_for(self, key: ReleaseKey) -> None:
@@ -235,7 +237,6 @@ class Daemon:
             config.listen.address(), alive=self.hanging, unready=self.unready, metrics=self._metrics
         )
         self._endpoints.start()
-        self._forges.start()
         self._home.start()
         self._thread(partial(self._leader.run, self._stop), "leader")
         for worker in self._workers:
@@ -243,6 +244,7 @@ class Daemon:
         for ledger in self.world.ledgers.values():
             self._thread(partial(ledger.run, self._stop), f"ledger-{ledger.repository}")
         self._thread(self._watch_reachability, "reachability")
+        self._threads += self._forges.start(self._stop)
         self._wakers = Wakers(self._settings, self.world, log=self._log)
         self._wakers.start()
 
@@ -291,6 +293,7 @@ class Daemon:
             self._flush()
         if self._leader.leading:
             self._leader.resign()
+        self._forges.hang_up()
         self._fleet.close()
         self._home.close()
         self._engine.close()

@@ -24,6 +24,13 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "reconciler_request_seconds": ("histogram", "Duration of requests to Kubernetes API servers.", ("cluster",)),
     "reconciler_polls_total": ("counter", "Looks at a watched repository, by result.", ("repository", "result")),
+    "reconciler_forge_requests_total": (
+        "counter",
+        "Requests to forges; status 0: no answer.",
+        ("repository", "call", "status"),
+    ),
+    "reconciler_forge_request_seconds": ("histogram", "Duration of requests to forges.", ("repository",)),
+    "reconciler_forge_quota_remaining": ("gauge", "Requests that the forge lets us make still.", ("repository",)),
     "reconciler_webhooks_total": ("counter", "Deliveries of forges, taken or refused.", ("repository", "result")),
     "reconciler_releases": ("gauge", "Releases on the trunk.", ("repository",)),
     "reconciler_decisions_total": (
@@ -78,6 +85,11 @@ class Telemetry:
             self.observe("reconciler_request_seconds", seconds, cluster)
 
         return on_request
+
+    def forge_answered(self, repository: str, call: str, _method: str, status: int, seconds: float) -> None:
+        """Count one request to a forge."""
+        self.count("reconciler_forge_requests_total", repository, call, str(status))
+        self.observe("reconciler_forge_request_seconds", seconds, repository)
 
     def page(self) -> bytes:
         """The text of /metrics."""

@@ -7,10 +7,12 @@ largest first; what is open; rows of tables, the best off first. The page says w
 A forge counts characters; we count UTF-16 units, of which no text has fewer. Bytes of UTF-8 are at most three a unit.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from reconciler.model.ids import short
+from reconciler.model.ids import Revision, short
 from reconciler.model.wire import format_time
 from reconciler.plan.markdown import code, counted, details, escape
 from reconciler.plan.report import PullReport, headline
@@ -27,6 +29,10 @@ from reconciler.plan.sections import (
 
 _FEWER_ROWS = (200, 100, 50, 25, 10, 5, 1)
 _SIGNS = 400  # of a sentence, once rows are cut
+_STAMP = re.compile(
+    r"<sub>Plan `[0-9a-f]{10}` of `(?P<head>[0-9a-f]{10})` on `[^`]+` `(?P<base>[0-9a-f]{10})`"
+    r"(?:, merged tree `(?P<tree>[0-9a-f]{10})`)?, (?P<at>[0-9TZ:-]{20})[.] "
+)
 _WORDS_OF_CUT = 400  # what telling of it takes
 
 
@@ -50,6 +56,18 @@ def render(report: PullReport, limit: int, *, marker: str) -> Rendered:
             return Rendered(body=body, full=full, cut=cut)
     cut = "everything but the first sentence"
     return Rendered(body="\n".join([marker, *_head(report), *_foot(report, cut)]), full=full, cut=cut)
+
+
+def written(body: str, report: PullReport) -> PullReport | None:
+    """The report with the base, the merged tree (both shortened) and the time that a comment of ours tells.
+
+    None when it tells of another head, or was written in another form.
+    """
+    found = _STAMP.search(body)
+    if found is None or not report.head.startswith(found["head"]):
+        return None
+    at = datetime.fromisoformat(found["at"])
+    return replace(report, base=Revision(found["base"]), at=at, merge=replace(report.merge, tree=found["tree"] or ""))
 
 
 def size(text: str) -> int:
@@ -92,7 +110,7 @@ def _page(report: PullReport, marker: str, room: Room, cut: str) -> str:
 
 def _head(report: PullReport) -> list[str]:
     first = headline(report)
-    return [f"### {first.title}", "", *([first.because, ""] if first.because else [])]
+    return [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
 
 
 def _foot(report: PullReport, cut: str) -> list[str]:
