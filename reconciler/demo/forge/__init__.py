@@ -9,6 +9,8 @@ page one chooses who one is. Its answers are held to GitHub's published descript
     with LocalForge(bare, state, {"t-ada": "ada", "t-bo": "bo"}, name="acme/models") as forge:
         forge.address                        # http://127.0.0.1:PORT: the page
         forge.api                            # http://127.0.0.1:PORT/api/v3: `forge.url` of the settings
+        with Visitor(forge.api, "acme/models", "t-ada") as ada:   # a person, over HTTP
+            ada.open_pull("promote", "Promote fraud-detector")
         forge.requests["pulls", 304]         # how often that was asked and nothing had moved
         forge.faults.status = 502            # … instead of the work; `late = True`: after it; see Faults
 
@@ -20,5 +22,6 @@ As a process: `python -m reconciler.demo.forge --bare DIR --state-dir DIR --peop
 from reconciler.demo.forge.hooks import Webhook
 from reconciler.demo.forge.markdown import render_comment
 from reconciler.demo.forge.serve import LocalForge
+from reconciler.demo.forge.visitor import Visitor
 
-__all__ = ["LocalForge", "Webhook", "render_comment"]
+__all__ = ["LocalForge", "Visitor", "Webhook", "render_comment"]
