@@ -14,13 +14,12 @@ from datetime import datetime
 
 from reconciler.model.ids import Revision, short
 from reconciler.model.wire import format_time
+from reconciler.plan.diff_page import diff_block, diff_groups
 from reconciler.plan.markdown import code, counted, details, escape
 from reconciler.plan.report import PullReport, headline
 from reconciler.plan.sections import (
     Room,
     approving_section,
-    diff_block,
-    diff_groups,
     governing_section,
     plan_sections,
     progress_section,

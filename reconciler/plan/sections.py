@@ -5,15 +5,15 @@ Every value goes through `markdown.escape`, `html` or `code`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.model.plan import BREAK_GLASS, Action, Gate
+from reconciler.model.plan import BREAK_GLASS, Gate
 from reconciler.model.policy import PolicyResult
-from reconciler.plan.diff import ObjectDiff
+from reconciler.plan.diff_page import NAME, DiffGroup, Place, diff_block, diff_groups
 from reconciler.plan.following import FAILED, ClusterProgress, ReleaseProgress
-from reconciler.plan.markdown import brief, code, counted, details, escape, fence, html, listed, table
+from reconciler.plan.markdown import brief, code, counted, details, escape, fence, listed, table
 from reconciler.plan.outlook import Outlook, closed, outlook
 from reconciler.plan.preview import Asking, Preview
 from reconciler.plan.report import GoverningChange, versions
@@ -27,12 +27,8 @@ MARKS = {
 }
 EVERYTHING = 1_000_000_000
 _WHO = 3  # names of one sentence
-_NAME = 64  # signs of a name in a table
 _FOLDED = 4  # more diffs than these are folded together
 _HEAD = ("release", "from → to", "gates", "clusters", "approvals", "policies", "changes")
-
-Place = tuple[int, int]
-"""A diff: the index of its preview and of its group of clusters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +43,6 @@ class Room:
     """Of one sentence."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffGroup:
-    """Clusters on which exactly the same objects differ in the same way."""
-
-    place: Place
-    preview: Preview
-    clusters: tuple[str, ...]
-    objects: tuple[ObjectDiff, ...]
-
-
 def plan_sections(previews: Sequence[Preview], room: Room | None = None) -> list[str]:
     """What merging would do, environment by environment."""
     room = room or Room()
@@ -69,7 +55,7 @@ def plan_sections(previews: Sequence[Preview], room: Room | None = None) -> list
     if len(shown) > most:
         shown.sort(key=lambda pair: -max(map(outlook, pair[1])))
     for name, rows in shown[:most]:
-        lines += [f"#### {brief(name, _NAME)}", "", *_notes(rows, room), *_table(rows, room), ""]
+        lines += [f"#### {brief(name, NAME)}", "", *_notes(rows, room), *_table(rows, room), ""]
         lines += _diffs([group for group in groups if group.preview.key.environment == name], room)
         lines += _open(rows) if room.detail else []
     if len(shown) > most:
@@ -87,35 +73,6 @@ def gate_mark(gate: Gate) -> str:
     return "✗"
 
 
-def diff_groups(previews: Sequence[Preview]) -> list[DiffGroup]:
-    """All diffs; those of one release that are the same on several clusters are one."""
-    groups = []
-    for index, preview in enumerate(previews):
-        same: dict[tuple[ObjectDiff, ...], list[str]] = {}
-        for diff in preview.diffs:
-            if diff.objects:
-                same.setdefault(diff.objects, []).append(diff.cluster)
-        groups += [
-            DiffGroup(place=(index, number), preview=preview, clusters=tuple(names), objects=objects)
-            for number, (objects, names) in enumerate(same.items())
-        ]
-    return groups
-
-
-def diff_block(group: DiffGroup) -> list[str]:
-    """One diff, folded."""
-    where = listed([f"<b>{_tag(name)}</b>" for name in group.clusters], 4)
-    lines = [line for row in group.objects for line in row.lines]
-    added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-    count = f", +{added} −{gone} lines" if added or gone else ""
-    summary = f"<code>{_tag(group.preview.key.name)}</code> on {where}: {counted(len(group.objects), 'object')}{count}"
-    return details(summary, _objects(group.objects))
-
-
-def _tag(name: str) -> str:
-    return html(name if len(name) <= _NAME else f"{name[: _NAME - 1]}…")
-
-
 def governing_section(rows: Sequence[GoverningChange], room: Room) -> list[str]:
     """Governing documents that the pull request changes."""
     if not rows:
@@ -123,11 +80,11 @@ def governing_section(rows: Sequence[GoverningChange], room: Room) -> list[str]:
     ranked = sorted(rows, key=lambda row: (row.in_force, row.path))
     cells = [
         (
-            code(row.path, _NAME),
-            f"{brief(row.kind, _NAME)} {code(row.name, _NAME)}",
+            code(row.path, NAME),
+            f"{brief(row.kind, NAME)} {code(row.name, NAME)}",
             "removed" if row.removed else "changed",
             f"{'✓' if row.in_force else '✗'} {_short(row.sentence, room)}",
-            listed([brief(name, _NAME) for name in row.signers], _WHO) or "nobody",
+            listed([brief(name, NAME) for name in row.signers], _WHO) or "nobody",
         )
         for row in ranked[: room.rows]
     ]
@@ -193,7 +150,7 @@ def _outcome(row: ReleaseProgress) -> str:
 def _states(clusters: Sequence[ClusterProgress]) -> str:
     """`18 Healthy, 2 Waiting`; the names where they are few."""
     if len(clusters) <= _WHO:
-        return "<br>".join(f"{code(row.name, _NAME)}&nbsp;{escape(row.state)}" for row in clusters) or "–"
+        return "<br>".join(f"{code(row.name, NAME)}&nbsp;{escape(row.state)}" for row in clusters) or "–"
     found = Counter(row.state for row in clusters)
     return ", ".join(f"{count} {escape(state)}" for state, count in found.most_common())
 
@@ -219,7 +176,7 @@ def _table(rows: Sequence[Preview], room: Room) -> list[str]:
 
 def _cells(preview: Preview) -> tuple[str, ...]:
     return (
-        code(preview.key.name, _NAME),
+        code(preview.key.name, NAME),
         _from_to(preview),
         _gates(preview),
         _where(preview.clusters),
@@ -237,7 +194,7 @@ def _from_to(preview: Preview) -> str:
 
 def _where(clusters: Sequence[str]) -> str:
     most = 2
-    shown = ", ".join(code(name, _NAME) for name in clusters[:most]) or "–"
+    shown = ", ".join(code(name, NAME) for name in clusters[:most]) or "–"
     return f"{shown} and {len(clusters) - most} more" if len(clusters) > most else shown
 
 
@@ -245,7 +202,7 @@ def _gates(preview: Preview) -> str:
     """The closed ones by name; how many are open."""
     kinds = dict.fromkeys(gate.kind for gate in closed(preview))
     opened = sum(gate.open for gate in preview.gates)
-    shut = [f"✗&nbsp;{brief(kind, _NAME)}" for kind in kinds]
+    shut = [f"✗&nbsp;{brief(kind, NAME)}" for kind in kinds]
     return "<br>".join([*shut, *([f"✓&nbsp;{opened}"] if opened else [])]) or "–"
 
 
@@ -255,7 +212,7 @@ def _approvals(preview: Preview) -> str:
         return "–"
     return "<br>".join(
         f"{'✗' if row.missing else '✓'}&nbsp;{len(row.people)}/{row.rule.count}"
-        f"{f'&nbsp;{brief(row.rule.role, _NAME)}' if row.rule.role else ''}"
+        f"{f'&nbsp;{brief(row.rule.role, NAME)}' if row.rule.role else ''}"
         for row in rules
     )
 
@@ -284,7 +241,7 @@ def _notes(rows: Sequence[Preview], room: Room) -> list[str]:
     ranked = sorted(said.items(), key=lambda row: (row[0][0], -len(row[1])))
     kept = ranked[: max(room.rows, _WHO)]
     lines = [
-        f"- {mark} **{brief(kind, _NAME)}** {_names(names)}: {_short(sentence, room)}"
+        f"- {mark} **{brief(kind, NAME)}** {_names(names)}: {_short(sentence, room)}"
         for (_, mark, kind, sentence), names in kept
     ]
     if len(ranked) > len(kept):
@@ -295,7 +252,7 @@ def _notes(rows: Sequence[Preview], room: Room) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    return listed([code(name, _NAME) for name in names], _WHO)
+    return listed([code(name, NAME) for name in names], _WHO)
 
 
 def _said(preview: Preview) -> Iterator[tuple[int, str, str, str]]:
@@ -332,37 +289,6 @@ def _diffs(groups: Sequence[DiffGroup], room: Room) -> list[str]:
         verb = "is" if len(names) == 1 else "are"
         lines += [f"{left} of {listed([code(name) for name in dict.fromkeys(names)], _WHO)} {verb} left out here.", ""]
     return lines
-
-
-def _objects(objects: Iterable[ObjectDiff]) -> list[str]:
-    lines: list[str] = []
-    for row in objects:
-        lines += [f"**{escape(_SENTENCES[row.action])}** {_object(row)}", ""]
-        if row.action is Action.SCALE:
-            lines[-2] += f": {escape(row.lines[0])}"
-        elif row.lines:
-            lines += [*fence(row.lines, "diff"), ""]
-        if row.left_out:
-            lines += [f"… {counted(row.left_out, 'more line')}.", ""]
-    return lines[:-1]
-
-
-_SENTENCES: Mapping[Action, str] = {
-    Action.CREATE: "Create",
-    Action.UPDATE: "Update",
-    Action.SCALE: "Scale",
-    Action.DELETE: "Delete",
-}
-
-
-def _object(row: ObjectDiff) -> str:
-    name = f"{brief(row.ref.kind, _NAME)} {code(f'{row.ref.namespace}/{row.ref.name}'.lstrip('/'))}"
-    if row.follows is None:
-        return name
-    old = code(row.follows.name)
-    return (
-        f"{name}, compared with {old}, which it follows" if row.lines else f"{name}, the same as {old} but for its name"
-    )
 
 
 def _open(rows: Sequence[Preview]) -> list[str]:

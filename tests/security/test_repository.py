@@ -285,7 +285,8 @@ def test_a_canary_token_in_url_environment_secret_trust_file_settings_and_token_
     acme.organisation.sign(PROD, acme.organisation.person("bo"))
     head = acme.commit("read a Secret")
     acme.wait("it is there", lambda: acme.status().revision == head and not acme.status().candidate)
-    for command in (("status",), ("why", "prod/fraud-detector"), ("history", "prod/fraud-detector"), ("plan",)):
+    plans = (("plan",), ("plan", "--output", "markdown"), ("plan", "--output", "json"))
+    for command in (("status",), ("why", "prod/fraud-detector"), ("history", "prod/fraud-detector"), *plans):
         tell(*command, "--config", str(settings))
     (acme.folder / "token").write_text(f"{CANARY} two\n")
     url = f"url: {re.search('url: (.*)', good)[1]}"

@@ -48,6 +48,10 @@ def sign(acme: Lab, *people: str) -> None:
 def test_breaking_the_glass(acme: Lab) -> None:
     plan = json.loads(told(acme, "plan", "--output", "json"))
     version = next(row["version"] for row in plan if (row["environment"], row["name"]) == ("prod", "fraud-detector"))
+    page = told(acme, "plan", "--output", "markdown")
+    assert "- ✗ **Approval** `fraud-detector`: releases/prod/fraud-detector.yaml is not approved" in page
+    assert "<details><summary><code>fraud-detector</code> on <b>eu-1</b> and <b>us-1</b>: " in page
+    assert '\n+              value: "1.4.0"\n' in page
     file = acme.work / WAIVER
     file.parent.mkdir(exist_ok=True)
     file.write_text(TEXT.format(version=version))
