@@ -78,7 +78,7 @@ def remove(
         return EXIT_DONE
     place = OnBranch(base=Base.open(checkout, branch, trying=dry_run))
     proposer = None if dry_run else Proposer.of(place.base, pull=not no_pr, key=key)
-    desk = Signing.open(checkout, key=key, trust=trust, repository=repository, place=place)
+    desk = Signing.open(checkout, key=key, trust=trust, repository=repository, place=place, trying=dry_run)
     done = _removed(desk, name, env, cluster)
     change = _change(place, done)
     return proposer.propose(change) if proposer else show(place.base, change)
@@ -136,17 +136,21 @@ class Signing:
     key: str
     trust: str
 
+    trying: bool = False
+    """Nothing is signed: what would change is looked at, and that is all."""
+
     @classmethod
     def open(
-        cls, checkout: "Checkout", *, key: str, trust: str, repository: str, place: Place | None = None
-    ) -> "Signing":
+        cls, checkout: "Checkout", *, key: str, trust: str, repository: str, place: Place | None = None,
+        trying: bool = False,
+    ) -> "Signing":  # fmt: skip
         """The options, or else the clone's settings; raises Misused where a name or a key is missing."""
         from reconciler.cli.tree import watched
 
         return cls(
             checkout=checkout, place=place or WorkTree(checkout=checkout, root=watched(checkout)),
-            repository=repository_name(checkout, repository),
-            key=chosen_key(checkout, key), trust=trust or checkout.config(CONFIG_TRUST),
+            repository=repository_name(checkout, repository), key="" if trying else chosen_key(checkout, key),
+            trust=trust or checkout.config(CONFIG_TRUST), trying=trying,
         )  # fmt: skip
 
     def stands(self, path: str, statement: "Statement", judged: "Judged") -> bool:
@@ -163,6 +167,9 @@ class Signing:
         from reconciler.cli.trust import trusted
         from reconciler.edges.keys import sign as sign_text
 
+        if self.trying:
+            self.place.put(path, b"")
+            return ""
         block = sign_text(self.key, statement.text(), statement.namespace).encode("ascii")
         if self.trust:
             found = judged(trusted(Path(self.trust).expanduser()), block)

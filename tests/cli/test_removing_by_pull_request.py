@@ -63,8 +63,9 @@ def test_what_was_not_pushed_does_not_matter(clone, remove):
     assert (clone.world.root / PROD).read_text() == "broken: ["
 
 
-def test_a_dry_run_pushes_nothing(clone, remove):
-    said = remove("prod/fraud", "--dry-run")
+def test_a_dry_run_signs_and_pushes_nothing(clone, reconciler, monkeypatch):
+    monkeypatch.setattr("reconciler.edges.keys.sign", lambda *_: pytest.fail("something was signed"))
+    said = reconciler("remove", "prod/fraud", "--dry-run", at=clone.world.root)
     assert said.code == 0
     assert f"--- a/{PROD}\n+++ /dev/null\n" in said.out
     assert f"# {REMOVAL} would be written" in said.out

@@ -189,8 +189,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran.mkdir()
     organisation = make(folder / "acme")
     top = organisation.checkout.top
+    fetch = ["git", "-C", str(top), "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*"]
+    subprocess.run(fetch, check=True, capture_output=True)
+    for key, value in (("user.name", "Bo"), ("user.email", "bo@example.com")):
+        organisation.checkout.set_config(key, value)
     hostile_hooks(top / ".git/hooks", ran)
     hostile_hooks(folder / "hooks", ran)
+    hostile_hooks(folder / "acme/models.git/hooks", ran)
     inner = top / "inner"
     somebody = ["-c", "user.name=x", "-c", "user.email=x@x"]
     commit = ["-C", str(inner), *somebody, "commit", "-q", "--allow-empty", "-m", "x"]
@@ -215,7 +220,10 @@ COMMANDS = (
     ("approve", PROD), ("reject", PROD), ("approvals",), ("policy", "test"), ("policy", "eval", PROD),
     ("suspend", "prod/fraud-detector"), ("resume", "prod/fraud-detector"),
     ("audit", "verify", "--repository-dir", "."), ("remove", PROD, "--worktree"),
-    ("remove", "environments/dev.yaml", "--worktree"),
+    ("remove", "environments/dev.yaml", "--worktree"), ("remove", "clusters/us-1.yaml", "--no-pr"),
+    ("promote", "fraud-detector", "--from", "dev", "--to", "prod", "--no-pr"),
+    ("promote", "fraud-detector", "--from", "dev", "--to", "prod", "--dry-run"),
+    ("rollback", "fraud-detector", "--env", "prod"),
 )  # fmt: skip
 
 
@@ -223,11 +231,13 @@ COMMANDS = (
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_in_a_hostile_clone_runs_no_program_of_it(clone, command, monkeypatch, capfd):
     top = clone / "acme/models"
-    judged = command[0] in ("verify", "approve", "reject", "approvals", "audit", "remove")
+    judged = command[0] in ("verify", "approve", "reject", "approvals", "audit", "remove", "promote", "rollback")
     trust = ("--trust", str(clone / "acme/trust.yaml")) if judged and command[0] != "remove" else ()
     monkeypatch.chdir(top)
     code = run([*command, *trust])
-    assert code in (0, 1, 2), capfd.readouterr()
+    said = capfd.readouterr()
+    assert code in (0, 1, 2), said
+    assert code == 0 or command[-1] != "--no-pr", said
     assert markers(clone / "ran") == []
 
 
