@@ -27,7 +27,7 @@ IN_ALL = 5_000  # refs of a repository
 AT_ONCE = 64  # refs that one look fetches; the rest follow with the next
 
 _LABEL = DNS_LABEL.strip("^$")
-_REF = re.compile(rf"{APPROVAL_REFS}/(?P<environment>{_LABEL})/(?P<name>{_LABEL})/[A-Za-z0-9._@+=/-]{{1,200}}")
+_REF = re.compile(rf"{APPROVAL_REFS}/(?P<environment>{_LABEL})/(?P<name>{_LABEL})/[A-Za-z0-9._@+/-]{{1,200}}")
 _SHOWN = 3
 
 Found = Given | str

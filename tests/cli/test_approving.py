@@ -5,6 +5,8 @@ import json
 import pytest
 from cli_world import ENVIRONMENT, RELEASE, REPOSITORY
 
+from reconciler.edges.git.checkout import Checkout, history
+from reconciler.errors import NotFound
 from reconciler.trust.sshsig import read_signatures
 
 FILE = "releases/prod/fraud.yaml"
@@ -118,3 +120,55 @@ def test_without_a_trust_file_nobody_knows_whose_key_it_is(asked, world):
 def test_a_trust_file_of_another_repository_vouches_for_nothing(asked):
     said = asked("approve", FILE, "--repository", "github.com/acme/other", who="cy")
     refused(said, 2, f"the trust file vouches for {REPOSITORY}, not for github.com/acme/other")
+
+
+# --- pushed to a ref
+
+
+@pytest.fixture
+def origin(world):
+    made = Checkout.init_bare(world.folder / "models.git")
+    world.checkout.set_config("remote.origin.url", str(made))
+    return made
+
+
+REF = "refs/reconciler/approvals/prod/fraud/cy"
+
+
+def pushed(origin, ref=REF):
+    with history(origin) as opened:
+        revision = opened.resolve(ref)
+        files, _ = opened.read(revision)
+        return revision, files, opened.commit(revision).parents
+
+
+def test_a_vote_is_pushed_to_the_persons_ref_and_no_file_is_written(asked, world, origin):
+    said = asked("approve", FILE, "--push", who="cy")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"approved {FILE} (sha256:")
+    assert said.out.endswith(f"as cy: pushed to {REF}, where the daemon finds it with its next look\n")
+    _, files, parents = pushed(origin)
+    assert parents == ()
+    assert list(files) == ["approval.sig"]
+    assert len(read_signatures(files["approval.sig"])) == 1
+    assert not (world.root / "approvals").exists()
+
+
+def test_a_newer_vote_takes_the_place_of_the_one_that_was_pushed(asked, origin):
+    asked("approve", FILE, "--push", who="cy")
+    before = pushed(origin)
+    assert asked("reject", FILE, "--push", who="cy").out.startswith(f"rejected {FILE}")
+    assert pushed(origin)[0] != before[0]
+
+
+def test_a_vote_that_would_not_count_is_not_pushed(asked, origin):
+    refused(asked("approve", FILE, "--push", who="ada"), 1, f"ada signed {FILE} and is not one of its approvers")
+    with history(origin) as opened, pytest.raises(NotFound):
+        opened.resolve("refs/reconciler/approvals/prod/fraud/ada")
+
+
+def test_to_an_origin_somewhere_else_people_push_themselves(asked, world):
+    world.checkout.set_config("remote.origin.url", "ssh://git@example.com/acme/models.git")
+    said = asked("approve", FILE, "--push", who="cy")
+    assert said.code == 0
+    assert said.out.endswith(f"push it, and the daemon finds it with its next look: git push --force origin {REF}\n")

@@ -49,6 +49,7 @@ SAMPLE = Path(__file__).parents[2] / "sample-repo"
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 LIMIT = 256 * 1024
 PROD = "releases/prod/fraud-detector.yaml"
+ENVIRONMENT_PROD = "environments/prod.yaml"
 REVISION = "1" * 40
 
 
@@ -84,10 +85,10 @@ def trust(**times: Mapping[str, str]) -> TrustFile:
             "threshold": {"role": "owner", "count": 1},
             "daemon": keys("daemon"),
             "people": [
-                {"name": "ada", "roles": ["science"], "keys": keys("ada")},
-                {"name": "bo", "roles": ["owner"], "keys": keys("bo")},
-                {"name": "cy", "roles": ["risk"], "keys": keys("cy")},
-                {"name": "dee", "roles": ["lead"], "keys": keys("dee")},
+                {"name": "ada", "roles": ["science"], "logins": {"github": "ada-l"}, "keys": keys("ada")},
+                {"name": "bo", "roles": ["owner"], "logins": {"github": "bo-forge"}, "keys": keys("bo")},
+                {"name": "cy", "roles": ["risk"], "logins": {"github": "cy-forge"}, "keys": keys("cy")},
+                {"name": "dee", "roles": ["lead"], "logins": {"github": "Dee"}, "keys": keys("dee")},
             ],
             "allow": [
                 {"role": "science", "may": ["release"], "environments": ["staging"]},

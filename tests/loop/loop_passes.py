@@ -6,12 +6,15 @@ from datetime import timedelta
 
 from loop_acme import FRAUD, NOW, Published, Repo, fleet
 
+from reconciler.loop.approving import with_known
 from reconciler.loop.facts import Judged, ReleaseFacts
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.release import conclude, fold, steer, verify
 from reconciler.model.ids import ReleaseKey
 from reconciler.model.plan import Gate
+from reconciler.model.record import ApprovalFact
 from reconciler.model.state import ReleaseStatus
+from reconciler.model.vote import NOTHING_GIVEN, GivenVotes
 
 DENIED = Gate(kind="Policy", open=False, reason="PolicyDenied", message="policy owner-named: name a team")
 
@@ -26,22 +29,29 @@ class Release:
     denied: bool = False
     hooks: dict[str, str] = field(default_factory=dict)
     """By name, how far hooks are that do not complete."""
+    given: GivenVotes = NOTHING_GIVEN
+    """Votes from elsewhere than the trunk's files."""
+    known: tuple[ApprovalFact, ...] = ()
+    """Votes that the ledger tells of."""
 
     def __post_init__(self) -> None:
         self.world = Published(self.repo)
         self.now = NOW
         self.judged: Judged | None = None
+        self.facts: ReleaseFacts | None = None
 
     def turn(self, clusters: Mapping[str, Fleeting] | None = None, *, obey: bool = True) -> ReleaseStatus:
         facts = ReleaseFacts(
             key=self.key,
             snapshot=self.world.publish(),
-            status=self.status,
+            status=with_known(self.status, self.known),
             stored=None,
             clusters=fleet(self.key, self.status, hooks=self.hooks) if clusters is None and obey else clusters or {},
             commit=None,
             now=self.now,
+            given=self.given,
         ).settled()
+        self.facts = facts
         judged = fold(facts, verify(facts), ())
         self.judged = replace(judged, gates=(*judged.gates, DENIED)) if self.denied else judged
         self.status = conclude(facts, self.judged, steer(facts, self.judged))

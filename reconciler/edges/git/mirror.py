@@ -155,7 +155,9 @@ class Mirror:
                 return None
             self._delete(there)
             (info,) = self.objects.info([f"{found}:{name}"])
-            return None if info is None else (found, BlobId(info.id), self.objects.one(info.id, "blob", limit))
+            if info is None or info.kind != "blob":
+                return None
+            return found, BlobId(info.id), self.objects.one(info.id, "blob", limit)
 
     def write_blob(self, data: bytes) -> BlobId:
         """Keep bytes that came from elsewhere (a comment), so that they can go where a blob goes."""
