@@ -14,7 +14,7 @@ remembered like every accepted text, and nothing ends it but a later version (tr
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.documents.schema import Loaded, parse
@@ -73,7 +73,7 @@ class Governed:
     loaded: Loaded
     note: str
     signers: tuple[str, ...] = ()
-    signed: tuple[SignatureFact, ...] = ()
+    signed: tuple[SignatureFact, ...] = field(default=(), compare=False)
 
     @property
     def remembered(self) -> AcceptedDocument:

@@ -31,7 +31,7 @@ from reconciler.model.ids import ReleaseKey
 from reconciler.model.pull import Comment, Opinion, PullRequest, Review
 from reconciler.model.record import ApprovalFact, OutboxEntry
 from reconciler.model.trustfile import TrustFile, Verb
-from reconciler.model.vote import NOTHING_GIVEN, ForgeVote, Given, GivenVotes
+from reconciler.model.vote import NOTHING_GIVEN, ForgeVote, Given, GivenVotes, plain
 from reconciler.trust.ballot import Ballot, ballot, meant
 from reconciler.trust.blocks import MAX_FOUND, MAX_TEXT, blocks_in
 from reconciler.trust.people import owner
@@ -112,7 +112,7 @@ def signed_blocks(pull: PullRequest, comments: Iterable[Comment]) -> tuple[tuple
     given: list[Given] = []
     notes = []
     for comment in comments:
-        origin, found = f"comment by {comment.author} on #{pull.number}", blocks_in(comment.body)
+        origin, found = f"comment by {plain(comment.author)} on #{pull.number}", blocks_in(comment.body)
         given += [
             Given(
                 origin=origin, source="comment", blob=blob_id(block), data=block, url=comment.url, pull=pull.number,
@@ -222,7 +222,7 @@ def _judge_review(
 ) -> Iterator[Cast | str]:  # fmt: skip
     """The votes that one review is, one per release that it may count for, or why it is none; adds to `bound`."""
     _bind((forge, review.id), asked, bound)
-    origin = f"review by {review.login} on #{pull.number}"
+    origin = f"review by {plain(review.login)} on #{pull.number}"
     may = [one for one in asked if one.by_review]
     if not may:
         if asked:

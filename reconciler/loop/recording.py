@@ -18,11 +18,11 @@ from reconciler.model.pull import PullRequest
 from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry, Record, RecordKind, SignatureFact
 from reconciler.model.repository import AcceptedDocument
 from reconciler.model.trustfile import TrustFile
+from reconciler.model.vote import plain
 from reconciler.model.wire import format_time
 from reconciler.trust.statement import ConfigStatement
 
 PULLS = "pulls"
-_TITLE = 200  # characters of a pull request's title that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,16 +130,16 @@ def plan_path(number: int, plan: str) -> str:
 
 def merged_entry(scene: Scene, pull: PullRequest, *, plan: str, releases: Iterable[ReleaseKey]) -> OutboxEntry:
     """A pull request was merged; `plan` is the digest of the plan that was shown last, empty where none was."""
-    title = " ".join("".join(char if char.isprintable() else " " for char in pull.title).split())[:_TITLE]
+    title, author = plain(pull.title), plain(pull.author)
     about: dict[str, object] = {
         "pull": {
-            "number": pull.number, "url": pull.url, "title": title, "author": pull.author, "head": pull.head,
+            "number": pull.number, "url": pull.url, "title": title, "author": author, "head": pull.head,
             "commit": pull.merged or "",
         },
         "releases": sorted(_named(key) for key in releases),
         "plan": plan,
     }  # fmt: skip
-    message = f"#{pull.number} by {pull.author} was merged: {title}"
+    message = f"#{pull.number} by {author} was merged: {title}"
     return replace(scene, revision=None).entry("Merged", message, about, {})
 
 

@@ -52,6 +52,7 @@ class Wakers:
             timezone=UTC, executors={"default": ThreadPoolExecutor(max(4, len(world.sources)))}
         )
         self._observer = Observer()
+        self._asked: set[str] = set()  # repositories that were hinted at since their poll began
 
     def start(self) -> None:
         """Poll everything now, then by schedule and on hints."""
@@ -83,7 +84,8 @@ class Wakers:
         self._observer.schedule(_Hint(frozenset({trust.name, "..data"}), look), str(trust.parent), recursive=False)
 
     def look(self, source: Source) -> None:
-        """Poll as soon as a thread is free; many hints make one poll."""
+        """Poll as soon as a thread is free; many hints make one poll, and one during a poll makes another."""
+        self._asked.add(source.repository)
         try:
             self._scheduler.modify_job(source.repository, next_run_time=datetime.now(UTC))
         except JobLookupError:
@@ -93,6 +95,13 @@ class Wakers:
         if not self._world.leader.wait(_FIRST_AGAIN):  # standing by
             self._soon(source, _FIRST_AGAIN)
             return
+        while True:  # the scheduler drops what comes due while the job runs
+            self._asked.discard(source.repository)
+            self._poll_once(source)
+            if source.repository not in self._asked:
+                return
+
+    def _poll_once(self, source: Source) -> None:
         try:
             result = source.poll()
         except Retry as error:

@@ -9,6 +9,14 @@ from typing import Literal
 
 from reconciler.model.ids import BlobId
 
+_SHOWN = 200  # characters of what somebody typed that a sentence or a record repeats
+
+
+def plain(text: str) -> str:
+    """What somebody typed (a login, a title) on one line, without anything that moves a cursor, and not too long."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_SHOWN]
+
+
 VoteSource = Literal["file", "comment", "ref", "review"]
 
 
@@ -46,7 +54,7 @@ class ForgeVote:
     @property
     def origin(self) -> str:
         """Where it is, for people."""
-        return f"review by {self.login} on #{self.pull}"
+        return f"review by {plain(self.login)} on #{self.pull}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

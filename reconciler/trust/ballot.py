@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reconciler.model.record import ApprovalFact, SignatureFact
 from reconciler.model.trustfile import TrustFile, Verb
-from reconciler.model.vote import ForgeVote
+from reconciler.model.vote import ForgeVote, plain
 from reconciler.trust.people import by_login, may, owner
 from reconciler.trust.sshsig import Check, Signature, check, read_signatures
 from reconciler.trust.statement import ApprovalStatement
@@ -89,7 +89,7 @@ def _reviewed(
     """The vote that a review is, on the closure that it was first seen with, or why it is none."""
     person = by_login(trust, review.forge, review.login)
     if person is None:
-        return f"the login {review.login} of {review.forge} belongs to nobody in the trust file"
+        return f"the login {plain(review.login)} of {review.forge} belongs to nobody in the trust file"
     if not may(trust, person, verb, environment=approve.environment):
         return f"given by {person.name}, who may not {verb} in {approve.environment}"
     key = forge_key(review.forge, person.logins[review.forge])

@@ -99,6 +99,26 @@ def vote(acme: Lab, by: str, *, action: str = "approve", file: str = "", closure
     path.write_bytes(signature(acme, said, by))
 
 
+def push_vote(acme: Lab, name: str, data: bytes) -> str:
+    """Anybody with write access pushes bytes as `refs/reconciler/approvals/prod/fraud-detector/<name>`."""
+    tree = raw(acme, "tree", tree_of(("100644", b"approval.sig", raw(acme, "blob", data))))
+    ref = f"refs/reconciler/approvals/prod/fraud-detector/{name}"
+    acme.git("update-ref", ref, acme.git("commit-tree", "-m", "vote", tree, at=acme.origin), at=acme.origin)
+    look(acme)
+    return ref
+
+
+def look(acme: Lab) -> None:
+    """Wake the daemon as any change of the origin's refs does: of those under refs/reconciler only the poll tells."""
+    (acme.origin / "packed-refs").touch()
+
+
+def block_of(acme: Lab, by: str, *, action: str = "approve", name: str = "fraud-detector") -> bytes:
+    """Somebody's signature on what prod is asked for, or on the same closure of another release."""
+    said = approve_statement(acme.stage._key("prod", name), acme.status().closure)
+    return signature(acme, replace(said, action=action), by)
+
+
 def raw(acme: Lab, kind: str, data: bytes) -> str:
     """Write an object into the origin, also one that git would not make; returns its id."""
     done = subprocess.run(

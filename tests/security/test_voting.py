@@ -4,7 +4,21 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from attack_stage import ENVIRONMENT, RUNTIME, back_to, change, model, new_key, private, sign_as, signature, vote
+from attack_stage import (
+    ENVIRONMENT,
+    RUNTIME,
+    back_to,
+    block_of,
+    change,
+    look,
+    model,
+    new_key,
+    private,
+    push_vote,
+    sign_as,
+    signature,
+    vote,
+)
 from stage_lab import HOME, Lab, lab, settle
 
 from reconciler.demo.story import PROD, STAGING
@@ -147,6 +161,44 @@ def test_an_old_signed_manifest_that_was_never_healthy_is_committed_again_and_ga
     back_to(acme, never, "1.4.0 again, byte for byte")
     waits(acme)
     assert model(acme, "prod") == "1.3.0"
+
+
+@pytest.mark.slow
+def test_refs_pushed_by_anybody_count_by_their_signature_alone_and_end_with_them(acme):
+    block = block_of(acme, "cy")
+    refs = [
+        push_vote(acme, "cy", block),
+        push_vote(acme, "dee", block),  # another name for the same vote
+        push_vote(acme, "other", block_of(acme, "dee", name="support-chat")),
+        push_vote(acme, "bo", block_of(acme, "bo")),
+        push_vote(acme, "garbage", b"approved by everybody"),
+        push_vote(acme, "a/b/c", b""),
+    ]
+    acme.git("update-ref", "refs/reconciler/approvals/nothing", "main", at=acme.origin)
+    acme.git("update-ref", "refs/reconciler/approvals/prod/fraud-detector/main", "main", at=acme.origin)
+    look(acme)
+    acme.wait("one vote counts", lambda: "1 of 2 approvals (given by cy; dee could give it)" in acme.reasons())
+    assert "the approval of dee is for an earlier text" in acme.reasons()
+    assert "bo signed the release and is not one of its approvers" in acme.reasons()
+    assert model(acme, "prod") == "1.3.0"
+    for ref in (*refs, *(f"refs/reconciler/approvals/{name}" for name in ("nothing", "prod/fraud-detector/main"))):
+        acme.git("update-ref", "-d", ref, at=acme.origin)
+    look(acme)
+    acme.wait("no vote is seen", lambda: "0 of 2 approvals" in acme.reasons())
+
+
+@pytest.mark.slow
+def test_one_approves_by_a_file_and_one_by_a_ref_and_the_ledger_proves_both(acme):
+    vote(acme, "cy")
+    acme.commit("a vote")
+    ref = push_vote(acme, "dee", block_of(acme, "dee"))
+    acme.serves("1.4.0")
+    rows = {row["approvals"][0]["person"]: row["detail"] for row in acme.records() if row["kind"] == "Approved"}
+    assert (rows["cy"]["source"], rows["dee"]["source"], rows["dee"]["origin"]) == ("file", "ref", ref)
+    assert acme.audit().returncode == 0, acme.audit().stdout
+    acme.git("update-ref", "-d", ref, at=acme.origin)
+    acme.git("rm", "-rqf", "approvals")
+    acme.commit("no votes")
 
 
 @pytest.mark.slow
