@@ -74,13 +74,22 @@ def _texts(node: ast.AST) -> set[str]:
     return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
+def _types(tree: ast.Module) -> set[str]:
+    """Texts that only name a type, in annotations."""
+    found: set[str] = set()
+    for one in ast.walk(tree):
+        rows = [getattr(one, "annotation", None), getattr(one, "returns", None)]
+        found |= {text for row in rows if isinstance(row, ast.AST) for text in _texts(row)}
+    return found
+
+
 def _reasons() -> dict[str, str]:
     """Every reason in the code, by text, with a file that has it: `reason="…"`, and every PascalCase text but a few."""
     found: dict[str, str] = {}
     for path, tree in _trees().items():
         keywords = [one.value for one in ast.walk(tree) if isinstance(one, ast.keyword) and one.arg == "reason"]
         said = {text for value in keywords for text in _texts(value) if WORD.fullmatch(text)}
-        said |= {text for text in _texts(tree) if REASON.fullmatch(text)} - NOT_REASONS
+        said |= {text for text in _texts(tree) if REASON.fullmatch(text)} - NOT_REASONS - _types(tree)
         found |= dict.fromkeys(said, path)
     return found
 

@@ -111,11 +111,14 @@ class PullLab:
 
     def says(self, number: int, words: str, *, without: str = "\0") -> str:
         """Wait until the comment says something; the comment."""
-        self.lab.wait(
-            f"#{number} says {words!r}",
-            lambda: words in self.ours(number) and without not in self.ours(number),
-            seconds=_SECONDS,
-        )
+        try:
+            self.lab.wait(
+                f"#{number} says {words!r}",
+                lambda: words in self.ours(number) and without not in self.ours(number),
+                seconds=_SECONDS,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{self.ours(number)}\n{error}") from error
         return self.ours(number)
 
     def statuses(self, commit: str) -> dict[str, tuple[str, str]]:

@@ -70,7 +70,7 @@ def test_what_the_comment_shows_to_sign_is_an_approval_when_pasted_back(acme):
     plan = acme.says(number, "<details open>")
     block = acme.types(plan, "bo")
     acme.comment(number, f"> for bo\n\n```\n{block}```", who="bo")
-    acme.says(number, "who may not approve in prod")
+    acme.says(number, "may not approve in prod")
     assert acme.statuses(head)["reconciler/prod"][0] == "pending", "nobody in this role"
     block = acme.types(plan, "cy")
     pasted = acme.comment(number, f"Here it is:\n\n```\n{block}```\nThanks!", who="eve")

@@ -36,6 +36,7 @@ from reconciler.plan.statuses import PREFIX, planning, statuses
 PLANNED = 2_000  # releases of one pull request that are planned; of more the first, and the number of the rest is told
 _LONG = 50  # releases; while more are planned, the statuses say so
 _SENTENCE = 300  # characters of one environment in a record
+_SAME_SECOND = timedelta(seconds=2)
 _UNTIL_ACCEPTED = timedelta(seconds=5)  # the trunk has not been read as far as the merge
 _UNTIL_WRITTEN = timedelta(seconds=1)  # the ledger comes before the comment
 _AGAIN = timedelta(minutes=5)
@@ -85,7 +86,7 @@ class One:
         self._publisher.statuses(tracked.pull.head, statuses(report, limit=self.forge.description_limit))
         again = self._tell(tracked, Wanted(body=body, summary=body), now)
         opens = [gate.opens_at for row in report.previews for gate in row.gates if gate.opens_at and not gate.open]
-        return min((moment for moment in (again, *opens) if moment and moment > now), default=None)
+        return min((moment for moment in (again, tracked.read_again, *opens) if moment and moment > now), default=None)
 
     def _trunk(self) -> Snapshot:
         trunk = self._source.snapshot
@@ -95,6 +96,10 @@ class One:
 
     def _read(self, tracked: Tracked, now: datetime) -> None:
         """What people said, when there may be something new; and our own comment, the first time."""
+        if tracked.read_again and tracked.read_again <= now:
+            tracked.unread, tracked.read_again = True, None
+        elif tracked.unread:
+            tracked.read_again = now + _SAME_SECOND
         if not tracked.unread:
             return
         number = tracked.pull.number
@@ -228,7 +233,7 @@ class One:
         if again is not None:
             return again
         tracked.failed = failed
-        return None if ended else now + _AGAIN
+        return None if ended else tracked.read_again or now + _AGAIN
 
     def _unplanned(self, tracked: Tracked, trunk: Snapshot, now: datetime) -> PullReport:
         """The report of a pull request that was planned before a restart: its plan is in the ledger alone."""

@@ -15,7 +15,8 @@ from reconciler.plan.report import PullReport
 class Tracked:
     """One pull request. `due` is when to look again (None: it is being looked at).
 
-    `unread`: what people said is to be read; `others` are the comments that are not ours. `ours` is which one is, once
+    `unread`: what people said is to be read, and at `read_again` once more: forges tell by whole seconds that something
+    moved, and two things may move in one. `others` are the comments that are not ours. `ours` is which one is, once
     it was found or made, `stage` how far that told, `posted` what it says. `report` is the plan as it was told last,
     `asks` what it asks for by its files, `failed` that a failure was told.
     """
@@ -23,6 +24,7 @@ class Tracked:
     pull: PullRequest
     due: datetime | None
     unread: bool = True
+    read_again: datetime | None = None
     others: tuple[Comment, ...] = ()
     reviews: tuple[Review, ...] = ()
     ours: int | None = None
