@@ -22,7 +22,7 @@ from plan_reports import CASES, LIMIT, MARKER  # noqa: E402  # the path comes fi
 from reconciler.plan.comment import render  # noqa: E402
 
 OUT = ROOT / "docs" / "screenshots"
-WIDTH, HIGHEST = 852, 2000  # pixels
+WIDTH, HIGHEST = 852, 2060  # pixels
 TAGS = {
     "h3", "h4", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "pre", "strong", "em", "b", "br",
     "hr", "sub", "details", "summary",
