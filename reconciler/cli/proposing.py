@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from reconciler.edges.git.commit import Actor
     from reconciler.model.environment import Environment
     from reconciler.model.ids import Revision
-    from reconciler.model.pull import PullRequest
     from reconciler.model.release import ModelRelease
     from reconciler.model.trustfile import TrustFile
 
@@ -56,6 +55,7 @@ class Base:
         """Read it; raises NotFound, and Refused for a clone that is behind. `trying`: it may be, and is told."""
         from reconciler.cli.tree import at_revision, watched_path
 
+        checkout.upstream()  # a clone without an origin is told that, and not to fetch from it
         name = branch or checkout.default_branch
         revision = checkout.tracked(name)
         try:
@@ -221,7 +221,7 @@ class Proposer:
         try:
             pull = forge.open_pull(head=change.branch, base=base.branch, title=change.title, body=change.body)
             print(f"{change.title}: #{pull.number} {pull.url}")
-            _supersede(forge, pull, change.branch)
+            _supersede(forge, pull.number, change.branch)
         except ReconcilerError as error:
             typer.echo(f"{change.branch} is pushed; the same command again goes on from there", err=True)
             raise error from None
@@ -265,15 +265,15 @@ class Proposer:
         return lambda payload: sign(self.key, payload, GIT_NAMESPACE)
 
 
-def _supersede(forge: "Forge", pull: "PullRequest", branch: str) -> None:
+def _supersede(forge: "Forge", number: int, branch: str) -> None:
     """Close what the new pull request takes the place of; one that cannot be closed is told, and that is all."""
     from reconciler.model.branches import supersedes
 
     for older in forge.pulls():
-        if older.fork or older.number == pull.number or not supersedes(branch, older.head_branch):
+        if older.fork or older.number == number or not supersedes(branch, older.head_branch):
             continue
         try:
-            forge.comment(older.number, f"Superseded by #{pull.number}.")
+            forge.comment(older.number, f"Superseded by #{number}.")
             forge.close_pull(older.number)
         except ReconcilerError as error:
             typer.echo(f"#{older.number} is superseded and could not be closed: {error.message}", err=True)

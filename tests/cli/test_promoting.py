@@ -246,6 +246,10 @@ def config(key, value):
     return lambda clone: clone.world.checkout.set_config(key, value)
 
 
+def without_origin(clone):
+    clone.git("remote", "remove", "origin")
+
+
 def without_identity(clone):
     (clone.world.folder / ".gitconfig").unlink()
 
@@ -328,6 +332,7 @@ MISTAKES = {
         3,
         ("could not be reached",),
     ),
+    "there is no origin": (without_origin, ARGUMENTS, "ada", 2, ("the clone has no origin", "git remote add origin")),
     "origin's address is odd": (
         config("remote.origin.url", "ext::sh -c x"),
         ARGUMENTS,
