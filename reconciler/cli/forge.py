@@ -8,6 +8,7 @@ a token goes to github.com, to gitlab.com, to this machine, or to where the pers
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,7 @@ CONFIG_PROJECT = "reconciler.forgeProject"
 CONFIG_TOKEN = "reconciler.forgeTokenFile"  # noqa: S105  # the name of a setting
 KINDS = ("github", "gitlab", "gitea")
 NONE = "none"
+_CLIENTS = "reconciler.edges.forge.open"  # loaded when a pull request is opened: it brings an HTTP client
 _PUBLIC = {"github.com": "github", "ssh.github.com": "github", "gitlab.com": "gitlab", "altssh.gitlab.com": "gitlab"}
 _SITES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -80,12 +82,11 @@ def place(checkout: "Checkout") -> Place:
 
 def opened(where: Place, branch: str) -> "Forge":
     """The forge itself, for pull requests to a branch. Close it after use."""
-    from reconciler.edges.forge.open import open_forge
-
-    return open_forge(
+    found: Forge = import_module(_CLIENTS).open_forge(
         where.kind, repository_url=where.origin, branch=branch, url=where.url, project=where.project,
         token=where.token, allow_plain_loopback=True,
     )  # fmt: skip
+    return found
 
 
 def _address(checkout: "Checkout", kind: str, site: str) -> str:
@@ -109,10 +110,8 @@ def _token(checkout: "Checkout") -> Callable[[], str] | None:
 
     named = checkout.config(CONFIG_TOKEN)
     if named:
-        from reconciler.edges.forge.open import token_from
-
         file = Path(named).expanduser()
-        return lambda: token_from(file)
+        return lambda: str(import_module(_CLIENTS).token_from(file))
     found = forge_token()
     return (lambda: found) if found else None
 
