@@ -111,6 +111,8 @@ def _token(checkout: "Checkout") -> Callable[[], str] | None:
     named = checkout.config(CONFIG_TOKEN)
     if named:
         file = Path(named).expanduser()
+        if not file.is_file():  # told before anything is pushed; what it holds is read when it is needed
+            raise Misused(f"there is no token file {file}", hint=f"git's setting {CONFIG_TOKEN} names it")
         return lambda: str(import_module(_CLIENTS).token_from(file))
     found = forge_token()
     return (lambda: found) if found else None

@@ -92,6 +92,11 @@ def test_without_a_token_a_public_forge_is_opened_by_hand_and_a_named_one_is_a_m
     assert "reconciler.forgeTokenFile FILE, or $RECONCILER_FORGE_TOKEN" in error.value.hint
 
 
+def test_a_token_file_that_is_not_there_is_told_before_anything_is_pushed(clone):
+    with pytest.raises(Misused, match="there is no token file /nowhere/token"):
+        clone(GITHUB, forgeTokenFile="/nowhere/token")
+
+
 @pytest.mark.parametrize(
     ("origin", "line"),
     [
