@@ -5,7 +5,7 @@ none, and counts only where the environment lets reviews count.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from reconciler.model.ids import BlobId
 
@@ -65,17 +65,17 @@ class GivenVotes:
     reviews: tuple[ForgeVote, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def on(self, digest: str) -> "GivenVotes":
+    def on(self, digest: str) -> Self:
         """Those that may be votes on a digest (`sha256:…`)."""
-        return GivenVotes(
+        return type(self)(
             signed=tuple(row for row in self.signed if row.closure in ("", digest)),
             reviews=tuple(row for row in self.reviews if row.closure == digest),
             notes=self.notes,
         )
 
-    def __add__(self, other: "GivenVotes") -> "GivenVotes":
+    def __add__(self, other: Self) -> Self:
         """Both together."""
-        return GivenVotes(
+        return type(self)(
             signed=(*self.signed, *other.signed),
             reviews=(*self.reviews, *other.reviews),
             notes=(*self.notes, *other.notes),
