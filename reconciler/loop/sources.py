@@ -121,7 +121,6 @@ class Source:
         """Read ledger and trunk as far as they moved; raises Retry and Stalled."""
         if not self._loaded:
             self._load_ledger()
-            self.votes.restore(self._ledger.votes_told())
             self._ledger.wake()  # records may have waited for the ledger when the last daemon ended
             self._loaded = True
         status = self._status()
@@ -157,6 +156,7 @@ class Source:
         self._ledger.load()
         while self._know_trust(self._status()):
             self._ledger.load()
+        self.votes.restore(self._ledger.votes_told())
 
     def _know_trust(self, status: RepositoryStatus) -> bool:
         """Recall the trust file that was accepted from the repository; True when it is in force from now on."""
