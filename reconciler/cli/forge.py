@@ -8,7 +8,7 @@ a token goes to github.com, to gitlab.com, to this machine, or to where the pers
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -25,7 +25,6 @@ CONFIG_PROJECT = "reconciler.forgeProject"
 CONFIG_TOKEN = "reconciler.forgeTokenFile"  # noqa: S105  # the name of a setting
 KINDS = ("github", "gitlab", "gitea")
 NONE = "none"
-_CLIENTS = "reconciler.edges.forge.open"  # loaded when a pull request is opened: it brings an HTTP client
 _PUBLIC = {"github.com": "github", "ssh.github.com": "github", "gitlab.com": "gitlab", "altssh.gitlab.com": "gitlab"}
 _SITES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -82,11 +81,12 @@ def place(checkout: "Checkout") -> Place:
 
 def opened(where: Place, branch: str) -> "Forge":
     """The forge itself, for pull requests to a branch. Close it after use."""
-    found: Forge = import_module(_CLIENTS).open_forge(
+    from reconciler.edges.forge.open import open_forge
+
+    return open_forge(
         where.kind, repository_url=where.origin, branch=branch, url=where.url, project=where.project,
         token=where.token, allow_plain_loopback=True,
     )  # fmt: skip
-    return found
 
 
 def _address(checkout: "Checkout", kind: str, site: str) -> str:
@@ -113,9 +113,15 @@ def _token(checkout: "Checkout") -> Callable[[], str] | None:
         file = Path(named).expanduser()
         if not file.is_file():  # told before anything is pushed; what it holds is read when it is needed
             raise Misused(f"there is no token file {file}", hint=f"git's setting {CONFIG_TOKEN} names it")
-        return lambda: str(import_module(_CLIENTS).token_from(file))
+        return partial(_token_in, file)
     found = forge_token()
     return (lambda: found) if found else None
+
+
+def _token_in(file: Path) -> str:
+    from reconciler.edges.forge.open import token_from
+
+    return token_from(file)
 
 
 def _split(address: str) -> tuple[str, str]:
