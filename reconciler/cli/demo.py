@@ -22,7 +22,7 @@ def demo(
         Path | None, typer.Option(help="Play on real clusters: contexts eu-1 and us-1 of this file.")
     ] = None,
 ) -> int:
-    """Tell the story on two embedded clusters: release, update, refusals, drift, revert, crash.
+    """Tell the story on two embedded clusters and a local forge: release, refusals, drift, crash, pull requests.
 
     Example: reconciler demo --keep
     """
@@ -81,10 +81,11 @@ def _play(folder: Path, screen: _Screen, *, keep: bool, kubeconfig: Path | None)
     pace = 0.0 if screen.fast else _PACE
     with staged(folder, kubeconfig=kubeconfig, pace=pace, progress=screen.progress) as stage:
         screen.line(
-            f"An organisation in {folder}: a Git repository, keys for ada, bo, cy and the daemon, two clusters."
+            f"An organisation in {folder}: a repository on a forge, keys for ada, bo, cy and the daemon, two clusters."
         )
         screen.line("Look on from another terminal:", "dim")
         screen.line(f"  kubectl --kubeconfig {stage.organisation.kubeconfig} get releasestates,deploy -A", "dim")
+        screen.line(f"Read the pull requests in a browser: {stage.page}", "dim")
         try:
             for number, step in enumerate(STORY, start=1):
                 screen.chapter(number, len(STORY), step.title, step.words)
@@ -115,10 +116,11 @@ def _farewell(screen: _Screen, stage: Any) -> None:
 
     people = stage.organisation
     stage.start_daemon()
-    pids = " ".join(str(process.pid) for process in (stage.daemon, stage.servers) if process)
+    pids = " ".join(str(process.pid) for process in (stage.daemon, stage.servers, stage.forge) if process)
     release = "releases/staging/fraud-detector.yaml"
     screen.line("\nEverything is still running. Watch from a second terminal:")
     screen.line(f"  kubectl --kubeconfig {people.kubeconfig} get releasestates -A -w")
+    screen.line(f"Open, read and merge pull requests in a browser: {stage.page}")
     screen.line("Go on by hand:")
     screen.line(f"  export PATH={Path(sys.executable).parent}:$PATH RECONCILER_CONFIG={people.settings}")
     screen.line(f"  cd {people.checkout.top}")

@@ -4,6 +4,7 @@ It is what `init` makes and the demo plays with. The keys are ordinary unencrypt
 and wrong for production, where everybody signs with the key they already have.
 """
 
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from reconciler.trust.keys import generate_key
 
 REPOSITORY = "github.com/acme/models"
 _PRIVATE = 0o600
+PROJECT = "acme/models"
+"""What the forge calls the repository."""
+BOT = "reconciler"
+"""Who the daemon is on the forge."""
 _PEOPLE = {"ada": "science", "bo": "platform, owner", "cy": "risk"}
 
 _TRUST = """\
@@ -62,6 +67,13 @@ listen: {{metrics: "{metrics}"}}
 """
 
 
+_FORGE = """\
+    forge:                                     # the demo's own; on a real forge leave pace and coalesce out
+      {{type: github, url: "{api}", project: acme/models, tokenFile: keys/reconciler.token,
+       webhook: {{secretFile: keys/webhook}}, pace: 0s, coalesce: 0s}}
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody with a key."""
@@ -97,6 +109,27 @@ class Organisation:
     def data(self) -> Path:
         """The daemon's folder, which may be lost."""
         return self.folder / "data"
+
+    def use_forge(self, api: str, *, web: str) -> None:
+        """Tell the daemon and everybody's clone of a forge; `web` is where the daemon takes its deliveries."""
+        for name in (*_PEOPLE, BOT):
+            _secret(self.token(name), secrets.token_hex(20))
+        _secret(self.webhook, secrets.token_hex(20))
+        text = self.settings.read_text()
+        text = text.replace("    trust: trust.yaml\n", f"    trust: trust.yaml\n{_FORGE.format(api=api)}")
+        self.settings.write_text(text.replace("listen: {", f'listen: {{web: "{web}", '))
+        self.checkout.set_config("reconciler.forge", "github")
+        self.checkout.set_config("reconciler.forgeUrl", api)
+        self.checkout.set_config("reconciler.forgeProject", PROJECT)
+
+    def token(self, name: str) -> Path:
+        """The file with somebody's token of the forge."""
+        return self.folder / "keys" / f"{name}.token"
+
+    @property
+    def webhook(self) -> Path:
+        """The file with the secret of the forge's deliveries."""
+        return self.folder / "keys" / "webhook"
 
     def person(self, name: str) -> Person:
         """One of ada (science), bo (platform) and cy (risk)."""
@@ -169,6 +202,11 @@ def _make_key(path: Path) -> str:
     path.write_bytes(pair.private)
     path.with_name(f"{path.name}.pub").write_text(pair.public.rstrip("\n") + "\n")
     return " ".join(pair.public.split()[:2])
+
+
+def _secret(path: Path, text: str) -> None:
+    path.touch(mode=_PRIVATE)
+    path.write_text(f"{text}\n")
 
 
 def _trust(repository: str, publics: dict[str, str]) -> str:

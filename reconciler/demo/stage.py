@@ -8,17 +8,19 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
-from reconciler.demo.organisation import Organisation, make
+from reconciler.demo.forge.visitor import Visitor
+from reconciler.demo.organisation import BOT, PROJECT, Organisation, make
 from reconciler.edges.kube.connect import Connection, open_kubeconfig
 from reconciler.edges.kube.states import States
 from reconciler.errors import Conflict, Misused, NotFound, ReconcilerError, Refused, Unreachable
@@ -44,6 +46,7 @@ class Stage:
     progress: Callable[[str], None]
     log: IO[bytes]
     servers: subprocess.Popen[bytes] | None = None
+    forge: subprocess.Popen[bytes] | None = None
     daemon: subprocess.Popen[bytes] | None = None
     told: str = field(default="")
 
@@ -74,31 +77,77 @@ class Stage:
         self.kill_daemon()
         for connection in self.connections.values():
             connection.close()
-        if self.servers and not keep_servers:
-            self.servers.terminate()
-            try:
-                self.servers.wait(_STOP)
-            except subprocess.TimeoutExpired:
-                self.servers.kill()
-                self.servers.wait()
+        for process in (self.servers, self.forge):
+            if process and not keep_servers:
+                process.terminate()
+                try:
+                    process.wait(_STOP)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
         self.log.close()
 
     def types(self, who: str, *arguments: str) -> str:
         """One command as somebody types it in their clone, signing with their key; see `command`."""
-        key, clone = self.organisation.person(who).key, self.organisation.checkout.top
-        return self.command(*arguments, "--key", str(key), folder=clone)
+        person, clone = self.organisation.person(who), self.organisation.checkout.top
+        settings = self.organisation.folder / "keys" / f"{who}.gitconfig"
+        settings.write_text(f"[user]\n\tname = {person.actor.name}\n\temail = {person.actor.email}\n")
+        own = {"GIT_CONFIG_GLOBAL": str(settings)}
+        if self.forge:
+            own["RECONCILER_FORGE_TOKEN"] = self.organisation.token(who).read_text().strip()
+        return self.command(*arguments, "--key", str(person.key), folder=clone, variables=own)
 
-    def command(self, *arguments: str, folder: Path | None = None) -> str:
+    def command(self, *arguments: str, folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
         """Run one command as a user would; returns what it printed. Raises Refused when it does not end with 0."""
         done = subprocess.run(
             [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, check=False, timeout=120,
-            cwd=folder,
+            cwd=folder, env={**os.environ, **(variables or {})},
         )  # fmt: skip
         if done.returncode:
             raise Refused(
                 f"reconciler {arguments[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}"
             )
         return done.stdout.strip()
+
+    # --- the forge
+
+    @property
+    def page(self) -> str:
+        """Where the forge's page is."""
+        return (self.organisation.folder / "forge" / "address").read_text().strip()
+
+    def visitor(self, who: str) -> Visitor:
+        """Somebody on the forge, with their own token."""
+        token = self.organisation.token(who).read_text().strip()
+        return Visitor(f"{self.page}/api/v3", PROJECT, token)
+
+    def comment(self, number: int, words: str) -> str:
+        """The daemon's comment on a pull request, once it says something."""
+        found: list[str] = []
+
+        def said() -> bool:
+            with self.visitor("bo") as visitor:
+                found[:] = [body for login, body in visitor.comments(number) if login == BOT]
+            return bool(found) and words in found[0]
+
+        try:
+            self.wait(f"the comment on #{number} says “{words}”", said)
+        except Refused as error:
+            raise Refused(error.message, hint="\n".join(found)) from None
+        return found[0]
+
+    def commit_status(self, number: int, environment: str) -> tuple[str, str]:
+        """State and description of an environment's status on a pull request's head; empty while there is none."""
+        with self.visitor("bo") as visitor:
+            head = visitor.pull(number)["head"]["sha"]
+            return visitor.statuses(head).get(f"reconciler/{environment}", ("", ""))
+
+    def told_well(self, number: int, environment: str) -> None:
+        """Wait until merging would be acted upon."""
+        self.wait(
+            f"reconciler/{environment} succeeds on #{number}",
+            lambda: self.commit_status(number, environment)[0] == "success",
+        )
 
     # --- looking
 
@@ -186,12 +235,16 @@ def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Call
             servers = _serve(folder / "clusters", log, pace)
             undo.callback(servers.kill)
             kubeconfig = folder / "clusters" / "kubeconfig"
+        forge = _open_forge(organisation, log)
+        undo.callback(forge.kill)
         _copy(kubeconfig, organisation.kubeconfig)
         connections = {
             name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in CLUSTERS
         }
         undo.pop_all()
-    stage = Stage(organisation=organisation, connections=connections, progress=progress, log=log, servers=servers)
+    stage = Stage(
+        organisation=organisation, connections=connections, progress=progress, log=log, servers=servers, forge=forge
+    )
     try:
         for name in CLUSTERS:
             _prepare(stage, name)
@@ -199,6 +252,41 @@ def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Call
     except BaseException:
         stage.close()
         raise
+
+
+def _open_forge(organisation: Organisation, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the forge over the organisation's repository, and tell everybody of it."""
+    port, web = _free_port(), f"127.0.0.1:{_free_port()}"
+    organisation.use_forge(f"http://127.0.0.1:{port}/api/v3", web=web)
+    folder = organisation.folder / "forge"
+    folder.mkdir()
+    people = {name: {"token": organisation.token(name).read_text().strip()} for name in ("ada", "bo", "cy", BOT)}
+    (folder / "people.json").write_bytes(orjson.dumps(people))
+    process = _spawn(
+        ["-m", "reconciler.demo.forge", "--bare", str(organisation.folder / "models.git"), "--state-dir", str(folder),
+         "--people", str(folder / "people.json"), "--name", PROJECT, "--port", str(port),
+         "--webhook", f"http://{web}/webhooks/{organisation.repository}",
+         "--webhook-secret-file", str(organisation.webhook)],
+        log,
+    )  # fmt: skip
+    _wait_for(folder / "address", process, "the forge")
+    return process
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(file: Path, process: subprocess.Popen[bytes], what: str) -> None:
+    """Wait until a process has written that it is there."""
+    deadline = time.monotonic() + _START
+    while not file.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise Unreachable(f"{what} did not come up; see demo.log in the demo's folder")
+        time.sleep(_LOOK)
 
 
 def _copy(kubeconfig: Path, to: Path) -> None:
@@ -226,12 +314,7 @@ def _serve(folder: Path, log: IO[bytes], pace: float) -> subprocess.Popen[bytes]
     process = _spawn(
         ["-m", "reconciler.demo.api", "--state-dir", str(folder), "--clusters", names, "--pace", str(pace)], log
     )
-    deadline = time.monotonic() + _START
-    while not (folder / "kubeconfig").exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise Unreachable("the embedded clusters did not come up; see demo.log in the demo's folder")
-        time.sleep(_LOOK)
+    _wait_for(folder / "kubeconfig", process, "the embedded clusters")
     return process
 
 

@@ -1,26 +1,20 @@
-"""The story that the demo tells: twelve steps, each with what people do and what is checked afterwards.
+"""The story that the demo tells: steps, each with what people do and what is checked afterwards.
 
 Every check looks at the clusters or at Git, never at what the daemon says of itself alone. The same story is a test on
 the embedded clusters and on real ones.
 """
 
-import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from reconciler.demo import pulling
+from reconciler.demo.plot import NAMESPACE, PROD, STAGING, Step, edit, held, pods, runs, serves
 from reconciler.demo.stage import CLUSTERS, Stage
-from reconciler.digest import sha256_of
 from reconciler.errors import Refused
 from reconciler.model.state import Phase
 
-PROD = "releases/prod/fraud-detector.yaml"
-STAGING = "releases/staging/fraud-detector.yaml"
 CHURN = "releases/staging/churn-scorer.yaml"
 ENVIRONMENT = "environments/prod.yaml"
-_NAMESPACE = "fraud"
 _FREEZE = """\
   windows:
     timeZone: Europe/Berlin
@@ -28,62 +22,6 @@ _FREEZE = """\
 """
 _APPROVALS = "  approvals: {rules: [{role: risk, count: 1}]}\n"
 _MERGE = "application/merge-patch+json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One chapter: its title, what it says before it begins, and the play, which returns what was checked."""
-
-    title: str
-    words: str
-    play: Callable[[Stage], str]
-
-
-def versioned(text: str, version: str, auc: float) -> str:
-    """A release's text with another version of its model, which scores so."""
-    text = re.sub(r"version: \S+", f"version: {version}", text)
-    text = re.sub(r"sha256:[0-9a-f]{64}", sha256_of(f"fraud-detector:{version}".encode()), text)
-    return re.sub(r"(metric: auc\n\s+value: )\S+", rf"\g<1>{auc}", text)
-
-
-def edit(stage: Stage, path: str, *, version: str, auc: float, who: str, message: str, sign: bool = True) -> str:
-    """Somebody changes a release's model version, signs it (or not) and merges; returns the commit."""
-    file = stage.organisation.checkout.top / path
-    file.write_text(versioned(file.read_text(), version, auc))
-    person = stage.organisation.person(who)
-    if sign:
-        stage.organisation.sign(path, person)
-    return stage.organisation.commit(message, person)
-
-
-def serves(stage: Stage, version: str) -> bool:
-    """True when production is promoted at this model version and runs it and nothing else."""
-    return stage.status("prod", "fraud-detector").phase is Phase.PROMOTED and runs(stage, version)
-
-
-def runs(stage: Stage, version: str) -> bool:
-    """True when both clusters run this model version of production, healthy, and nothing else."""
-    stable = stage.status("prod", "fraud-detector").stable
-    if stable is None or stable.model_version != version:
-        return False
-    for cluster in CLUSTERS:
-        running = {pod["metadata"]["annotations"]["reconciler.dev/model-version"] for pod in pods(stage, cluster)}
-        health = stage.target(cluster, "prod", "fraud-detector", _NAMESPACE).status.versions[stable.version]
-        if running != {version} or not health.healthy:
-            return False
-    return True
-
-
-def pods(stage: Stage, cluster: str, namespace: str = _NAMESPACE) -> list[dict[str, Any]]:
-    """Pods of one cluster and namespace (production's, unless told) that are not going away."""
-    found = stage.ask(cluster, "GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
-def held(stage: Stage, environment: str, kind: str, name: str = "fraud-detector") -> str:
-    """The sentence of the closed gate of this kind; empty while there is none."""
-    gates = stage.status(environment, name).gates
-    return next((gate.message for gate in gates if gate.kind == kind), "")
 
 
 def first_release(stage: Stage) -> str:
@@ -135,7 +73,7 @@ def _take_back(stage: Stage, who: str) -> None:
 
 def drift(stage: Stage) -> str:
     """Somebody changes the cluster by hand while the trunk asks for something that is held."""
-    path = f"/api/v1/namespaces/{_NAMESPACE}/services/fraud-detector"
+    path = f"/api/v1/namespaces/{NAMESPACE}/services/fraud-detector"
     before = stage.ask("us-1", "GET", path)["spec"]["selector"]
     stage.ask("us-1", "PATCH", path, {"spec": {"selector": {"reconciler.dev/release": "somebody-else"}}}, kind=_MERGE)
     patched = stage.wait(
@@ -220,13 +158,15 @@ def removal(stage: Stage) -> str:
     stage.wait("the deletion is held", lambda: bool(held(stage, "staging", "Removal", "churn-scorer")))
     if not pods(stage, CLUSTERS[0], "churn-staging"):
         raise Refused("a deleted file ended a release")
-    stage.types("bo", "remove", "churn-scorer", "--env", "staging")
-    people.commit("End churn-scorer in staging", people.person("bo"))
+    number = pulling.opened(stage.types("bo", "remove", "churn-scorer", "--env", "staging"))
+    stage.told_well(number, "staging")
+    pulling.merge(stage, number, who="bo")
     seconds = stage.wait("churn-scorer has ended", lambda: ("staging", "churn-scorer") not in stage.statuses())
     left = stage.ask(CLUSTERS[0], "GET", "/apis/apps/v1/namespaces/churn-staging/deployments")["items"]
     if left:
         raise Refused("something of an ended release is left")
-    return f"Deleting the file ended nothing; once Bo had signed the removal, all of it was deleted ({seconds:.1f} s)"
+    how = f"once Bo's pull request #{number} with the signed removal was merged, all of it was deleted"
+    return f"Deleting the file ended nothing; {how} ({seconds:.1f} s)"
 
 
 def rebuild(stage: Stage) -> str:
@@ -284,4 +224,5 @@ STORY: tuple[Step, ...] = (
     Step(title="Removal", words="Ada deletes churn-scorer's file; later Bo signs its removal.", play=removal),
     Step(title="Start again with nothing", words="The daemon's disk and its state objects are deleted.", play=rebuild),
     Step(title="Trunk rewritten", words="Somebody force-pushes main without the last release.", play=rewrite),
+    *pulling.CHAPTERS,
 )

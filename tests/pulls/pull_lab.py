@@ -18,7 +18,8 @@ from stage_lab import Lab, lab
 from reconciler.cli.signing import sign_file
 from reconciler.demo.forge import LocalForge
 from reconciler.demo.organisation import Organisation
-from reconciler.demo.story import PROD, first_release, versioned
+from reconciler.demo.plot import PROD, versioned
+from reconciler.demo.story import first_release
 
 TOKENS = {f"t-{name}": name for name in ("ada", "bo", "cy", "eve")} | {"t-bot": "reconciler-bot"}
 _SECONDS = 30.0
