@@ -60,6 +60,7 @@ repositories:
     start: "{start}"  # in quotes: some commits look like numbers
     poll: {poll}
     trust: trust.yaml
+    # forge: {{type: github, tokenFile: keys/forge-token}}  # plans and outcomes on pull requests: docs/forges.md
 signing: {{keyFile: keys/daemon, name: reconciler, email: reconciler@acme.example}}
 clusters: {{kubeconfigDir: kube}}
 data: data
