@@ -40,7 +40,7 @@ class Voting:
         asked = self._asked(keys, shown, trunk)
         found = self._judged(tracked, asked, trunk, now)
         self._bound = found.bound
-        known = [fact for key in {one.matter.key for one in asked} for fact in self._ledger.votes_seen(key)]
+        known = [fact for one in asked for fact in one.known]
         if entries := found.entries(known, trunk.documents("Environment"), now):
             for block in found.blocks:
                 self._source.mirror.write_blob(block)
