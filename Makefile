@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTROLPLANE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciler/controlplane
 
-.PHONY: help demo test coverage seeds lint types layers format controlplane bench lock clean
+.PHONY: help demo test coverage seeds fuzz lint types layers format controlplane bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -33,6 +33,9 @@ coverage: $(VENV)/.dev ## Check that the rooms which decide are covered, every b
 
 seeds: $(VENV)/.dev ## Play many random worlds in parallel (ARGS=--seeds=500)
 	$(BIN)/python tests/world/world_play.py $(ARGS)
+
+fuzz: $(VENV)/.dev ## Send fresh odd inputs to every parser of what strangers send (ARGS=--seconds=120)
+	$(BIN)/python tests/fuzz/fuzz_play.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .

@@ -78,6 +78,7 @@ _PERSON = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
 _KEY = r"[a-z0-9@.-]{1,64} [A-Za-z0-9+/]{1,8192}={0,2}( [ -~]{0,255})?"
 _ENVIRONMENT = r"\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _PATH = r"[^\x00-\x1f\x7f\\\[\]{}!]{1,1024}"
+_LONGEST = 60  # characters of a field's name in a sentence
 _LOGIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 PersonName = Annotated[
@@ -235,10 +236,15 @@ def _repeated(found: Iterable[tuple[tuple[str | int, ...], object]], sentence: s
 
 
 def field_path(where: Iterable[str | int]) -> str:
-    """`spec.people[0].keys[1].key`, as errors name a field."""
+    """`spec.people[0].keys[1].key`, as errors name a field; a name that hides or is long is quoted."""
     path = ""
     for part in where:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.isprintable() and len(part) <= _LONGEST:
+            path += f".{part}" if path else part
+        else:
+            path += f"[{part[:_LONGEST]!r}]"
     return path
 
 

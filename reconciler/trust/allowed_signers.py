@@ -22,6 +22,7 @@ _TIME = re.compile(
     r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
     r"(?:(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?)?(?P<zone>Z?)"
 )
+_LONGEST = 60  # characters of a time in a sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +82,14 @@ def _read_options(text: str) -> dict[str, datetime]:
 def _read_time(text: str) -> datetime:
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{text}' is not a time such as 20261201090000Z.")
+        raise ValueError(f"{text[:_LONGEST]!r} is not a time such as 20261201090000Z.")
     if not match["zone"]:
-        raise ValueError(f"'{text}' means another time on another machine; end it with Z.")
+        raise ValueError(f"{text[:_LONGEST]!r} means another time on another machine; end it with Z.")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
-        raise ValueError(f"'{text}' is not in the calendar.") from error
+        raise ValueError(f"{text[:_LONGEST]!r} is not in the calendar.") from error
 
 
 def export_allowed_signers(trust: TrustFile) -> str:

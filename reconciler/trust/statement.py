@@ -38,7 +38,7 @@ def _text(value: object) -> str:
 
 def _word(value: object) -> str:
     text = _text(value)
-    if " " in text:
+    if any(map(str.isspace, text)):  # not the plain space alone: one that only looks like it is no word either
         raise ValueError("must be one word")
     return text
 

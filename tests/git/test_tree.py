@@ -345,3 +345,22 @@ def test_many_names_that_differ_only_by_case_cost_little():
     assert len(found) == len(names)
     assert all(reason.endswith("only by case or Unicode form") for reason in found.values())
     assert time.process_time() - before < 2
+
+
+def test_a_mode_with_more_zeros_moves_nothing_that_is_read_later(upstream, trees):
+    first, second, third = (upstream.blob(text) for text in (b"1", b"2", b"3"))
+    head = ""
+    for mode, blob in (("100644", first), ("0100644", second), ("0100644", third), ("100644", first)):
+        tree = upstream.raw_tree((mode, b"a.yaml", blob), ("100644", b"b.yaml", blob))
+        head = upstream.commit_tree(tree, *([head] if head else []))
+        found = trees.walk(head)
+        assert dict(found.files) == {"a.yaml": blob, "b.yaml": blob}
+        assert list(found.tree.starts)[-1] == len(found.tree.raw)
+
+
+def test_a_refused_name_never_stands_for_one_that_looks_like_it(upstream, trees):
+    good, evil, worse = (upstream.blob(text) for text in (b"good", b"evil", b"worse"))
+    name = "\ufffd.yaml"
+    for blob in (evil, worse):
+        tree = upstream.raw_tree(("100644", name.encode(), good), ("100644", b"\xff.yaml", blob))
+        assert dict(trees.walk(upstream.commit_tree(tree)).files) == {name: good}

@@ -3,6 +3,7 @@
 import base64
 import json
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,33 @@ REFUSED = {
     "no YAML": (f"a: b: {CANARY}", NOTHING, "not YAML"),
     "a key twice": (f"kind: Config\nkind: {CANARY}", NOTHING, "a key stands twice"),
     "an alias": (f"a: &x {CANARY}\nb: *x", NOTHING, "aliases"),
+    "a token without a space before it": (
+        json.dumps(config()).replace('"token": ', "token:").replace(f'"{CANARY}"', CANARY),
+        NOTHING,
+        "a field whose name is not shown is not supported",
+    ),
+    "a tag that does not fit": ("a: !!map [1]", NOTHING, "tags"),
+    "a tag on a word": ("a: !!bool x", NOTHING, "tags"),
+    "a key that is a list": ("? [a]\n: 1", NOTHING, "is not text"),
+    "hours and minutes without end": ("a: 1" + ":00" * 300 + ".5", NOTHING, "name a context"),
+    "a server with a line break": (config({"server": "https://api\n.test"}), NOTHING, "not an https:// URL"),
+    "a name that hides": (config(**{"current-context": "dev\u202e"}), NOTHING, "no context 'dev\\u202e'; it has: prod"),
+    "a name that hides among those that are there": (
+        config(contexts=[{"name": "prod\x1b[2J", "context": {}}]),
+        NOTHING,
+        "it has: 'prod\\x1b[2J'.",
+    ),
+    "a very long name": (config(**{"current-context": "x" * 5000}), NOTHING, f"no context '{'x' * 60}…'"),
+    "args of a plugin that are no list": (
+        config(user={"exec": {"command": "aws", "args": CANARY}}),
+        {"exec:aws"},
+        "the args or env of exec",
+    ),
+    "a variable of a plugin without a value": (
+        config(user={"exec": {"command": "aws", "env": [{"name": CANARY}]}}),
+        {"exec:aws"},
+        "the args or env of exec",
+    ),
     "25,000 brackets": ("[" * 25_000, NOTHING, "deeper than"),
     "a huge file": ("#" * ((1 << 20) + 1), NOTHING, "larger than"),
     "bytes that are no text": ("a: \x00", NOTHING, "not YAML"),
@@ -133,6 +161,15 @@ def test_is_used_and_its_value_shows_no_secret(case, tmp_path):
     assert found.context == "prod"
     assert CANARY not in repr(found)
     open_kubeconfig(tmp_path / "eu-1", name="eu-1", allow=frozenset(allow)).close()
+
+
+def test_many_keys_and_long_digits_cost_no_more_than_their_length(tmp_path):
+    many = "".join(f"k{number}: 1\n" for number in range(80_000))
+    before = time.process_time()
+    for text in (many, "a: 1" + ":00" * 330_000):
+        with pytest.raises(Misused, match="name a context"):
+            login(write(tmp_path, text), None, NOTHING)
+    assert time.process_time() - before < 20  # both took minutes
 
 
 def test_a_context_can_be_named(tmp_path):

@@ -102,6 +102,11 @@ def test_a_key_in_the_form_of_standard_webhooks_is_meant_decoded():
     assert authentic("gitlab", standard(secret=b"whsec_!"), BODY, b"whsec_!", NOW)
 
 
+@pytest.mark.parametrize("key", [b"whsec_", b"whsec_="])
+def test_a_key_that_decodes_to_nothing_is_not_everybodys(key):
+    assert not authentic("gitlab", standard(secret=b""), BODY, key, NOW)
+
+
 def as_go_writes(data):
     """The bytes that Gitea signed: the recording kept them parsed."""
     text = json.dumps(data, indent=2, ensure_ascii=False)

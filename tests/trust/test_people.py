@@ -420,3 +420,15 @@ def test_ssh_keygen_reads_the_export_as_we_mean_it(ssh_keygen, trust, key_pair, 
         args = ["-Y", "verify", "-f", str(tmp_path / "allowed"), "-I", principal, "-n", "file"]
         args += ["-s", str(tmp_path / "sig"), "-O", f"verify-time={moment}"]
         assert (ssh_keygen.run(*args, stdin=b"text").returncode == 0) is expected, (name, principal, moment)
+
+
+def test_a_fields_name_that_hides_or_is_long_is_quoted(example):
+    for name, shown in (("\u202egnp", r"['\u202egnp']"), ("x" * 99, f"['{'x' * 60}']")):
+        with pytest.raises(Invalid) as caught:
+            read_trust({**example(), name: 1}, path="trust.yaml")
+        assert [problem.field for problem in caught.value.problems] == [shown]
+
+
+def test_a_time_that_hides_is_quoted(key_pair):
+    with pytest.raises(Refused, match=r"'\\x1b\[2J' is not a time"):
+        import_allowed_signers(f'ada valid-after="\x1b[2J" {key_pair("ada").public}')

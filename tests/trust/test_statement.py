@@ -155,6 +155,8 @@ def release(**changes):
         ("repository", {"repository": "a\x7fb"}),
         ("repository", {"repository": "a\udc80b"}),
         ("repository", {"repository": "x" * 1025}),
+        ("name", {"name": "a\u00a0b"}),
+        ("environment", {"environment": "a\u3000b"}),
         ("repository", {"repository": None}),
         ("environment", {"environment": "prod\n"}),
         ("environment", {"environment": "prod dev"}),

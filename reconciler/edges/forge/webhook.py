@@ -61,12 +61,12 @@ def _standard(headers: Headers, body: bytes, secret: bytes, now: datetime) -> bo
 
 
 def _standard_key(secret: bytes) -> bytes:
-    """A key that is written as `whsec_<base64>` is meant decoded."""
+    """A key that is written as `whsec_<base64>` is meant decoded; one that decodes to nothing is nobody's secret."""
     text = secret.removeprefix(b"whsec_")
     if text == secret:
         return secret
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True) or secret
     except binascii.Error:
         return secret
 

@@ -58,9 +58,9 @@ class Entry:
     start: int
 
     @property
-    def label(self) -> tuple[bytes, bytes]:
-        """What stays when only the content changes."""
-        return self.mode, self.name
+    def label(self) -> tuple[bytes, bytes, int]:
+        """What stays when only the content changes: a mode that is spelled with more zeros moves the rest."""
+        return self.mode, self.name, self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -215,7 +215,7 @@ def window(old: Tree, raw: bytes) -> tuple[list[Entry], list[Entry]] | None:
 
 
 def same_labels(pair: tuple[list[Entry], list[Entry]] | None) -> bool:
-    """Whether in this window only ids differ."""
+    """Whether in this window only ids differ; the last mode's zeros are seen by the length of the whole."""
     return pair is not None and [entry.label for entry in pair[0]] == [entry.label for entry in pair[1]]
 
 

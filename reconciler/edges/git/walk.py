@@ -139,12 +139,12 @@ class Trees:
     def _patched(self, tree_id: str, raw: bytes, depth: int, hint: Tree) -> Tree | None:
         """The folder made from the one before when only contents changed; None: read it in full."""
         pair = window(hint, raw)
-        if pair is None or not same_labels(pair):
+        if len(raw) != len(hint.raw) or not same_labels(pair) or pair is None:
             return None
         files, folders = dict(hint.files), dict(hint.folders)
         blobs: list[Entry] = []
         for entry in pair[1]:
-            name = entry.name.decode("utf-8", "replace")
+            name = entry.name.decode("utf-8", "surrogateescape")  # what is not UTF-8 is no name that we hold
             if name in folders:
                 below = self._read(entry.id, depth + 1, folders[name])
                 if isinstance(below, str):

@@ -91,6 +91,8 @@ class ExecPlugin:
             raise self._failed(f"no answer within {_EXEC_SECONDS:.0f} s") from None
         except OSError as error:
             raise self._failed(error.strerror or "it cannot be run") from None
+        except ValueError:  # a null character, or a variable with "=" in its name
+            raise self._failed("its args or env cannot be given to a program") from None
         if done.returncode:
             raise self._failed(f"exit code {done.returncode}")
         try:

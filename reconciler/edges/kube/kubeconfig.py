@@ -8,6 +8,7 @@ allows it by name; what we do not know is refused too, because a field that is i
 """
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +20,12 @@ import yaml
 
 from reconciler.errors import Misused
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there
 _LARGEST_FILE = 1 << 20
 _DEEPEST = 32
+_LONGEST = 60  # characters of a name in a sentence
+_LISTED = 12  # names in a sentence
+_FIELD = re.compile(r"(?=.{1,40}$)[A-Za-z]+(?:-[A-Za-z]+)*")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 _CLUSTER_FIELDS = frozenset(
     {"server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name",
@@ -48,15 +53,32 @@ class Login:
         return self.folder / name if name else None
 
 
-class _Strict(yaml.SafeLoader):
-    """SafeLoader that refuses a mapping with the same key twice."""
+@dataclass(frozen=True, slots=True)
+class _NotText:
+    """A number or a date as it is written. None has a meaning here, so none is made out of a stranger's digits."""
+
+    written: str
+
+    def __str__(self) -> str:
+        return self.written
+
+
+class _Strict(_LOADER):  # type: ignore[misc]  # one of two classes
+    """SafeLoader that refuses a mapping with the same key twice, and keys that are not text."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [self.construct_object(key) for key, _ in node.value]
-        double = next((key for key in keys if keys.count(key) > 1), None)
-        if double is not None:
-            raise yaml.MarkedYAMLError(problem="a key stands twice", problem_mark=node.start_mark)
+        keys = [key.value for key, _ in node.value]
+        if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value) or len(set(keys)) < len(keys):
+            raise yaml.MarkedYAMLError(problem="a key stands twice or is not text", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def not_text(self, node: Any) -> _NotText:
+        """What stands in the place of a number or a date."""
+        return _NotText(node.value)
+
+
+for _kind in ("int", "float", "timestamp"):
+    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.not_text)
 
 
 def login(path: Path, context: str | None, allow: frozenset[str]) -> Login:
@@ -65,7 +87,7 @@ def login(path: Path, context: str | None, allow: frozenset[str]) -> Login:
     context = context or data.get("current-context")
     if not context or not isinstance(context, str):
         raise Misused(f"{path}: name a context, the file has no current-context.")
-    where = f"{path}: context {context!r}"
+    where = f"{path}: context {_quoted(context)}"
     entry = _named(path, data, "contexts", "context", context)
     cluster = _named(path, data, "clusters", "cluster", _text(entry, "cluster", where))
     user = _named(path, data, "users", "user", _text(entry, "user", where)) if entry.get("user") else {}
@@ -89,7 +111,9 @@ def _read(path: Path) -> dict[str, Any]:
         data = yaml.load(raw, Loader=_Strict)  # noqa: S506  # a SafeLoader that refuses double keys
     except yaml.MarkedYAMLError as error:  # its text quotes the file, so only the place is told
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise Misused(f"{path}{line}: the kubeconfig is not YAML, or a key stands twice in one place.") from None
+        raise Misused(
+            f"{path}{line}: the kubeconfig is not YAML, or a key stands twice in one place or is not text."
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise Misused(f"{path}: the kubeconfig is not YAML.") from None
     if not isinstance(data, dict):
@@ -98,11 +122,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_shape(path: Path, raw: bytes) -> None:
-    """Refuse depth and aliases before anything recursive runs: the loader's constructor is recursive."""
+    """Refuse depth, aliases and tags before anything is made: the constructor recurses, and fails on a wrong tag."""
     depth = 0
-    for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+    for event in yaml.parse(raw, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise Misused(f"{path}: a kubeconfig with YAML aliases is not accepted.")
+        if getattr(event, "tag", None) is not None:
+            raise Misused(f"{path}: a kubeconfig with YAML tags is not accepted.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -119,16 +145,34 @@ def _named(path: Path, data: Mapping[str, Any], section: str, key: str, name: st
     double = sorted(entry for entry, count in names.items() if count > 1)
     if double:
         raise Misused(
-            f"{path}: {key} {double[0]!r} stands in it more than once, so it is not clear which one is meant."
+            f"{path}: {key} {_quoted(double[0])} stands in it more than once, so it is not clear which one is meant."
         )
     row = next((row for row in rows if row.get("name") == name), None)
     if row is None:
-        known = ", ".join(sorted(names)) or "none"
-        raise Misused(f"{path}: there is no {key} {name!r}; it has: {known}.")
+        known = [_shown(entry) for entry in sorted(names)]
+        rest = ", …" if len(known) > _LISTED else ""
+        raise Misused(
+            f"{path}: there is no {key} {_quoted(name)}; it has: {', '.join(known[:_LISTED]) or 'none'}{rest}."
+        )
     value = row.get(key) or {}
     if not isinstance(value, dict):
-        raise Misused(f"{path}: {key} {name!r} is not a mapping.")
+        raise Misused(f"{path}: {key} {_quoted(name)} is not a mapping.")
     return value
+
+
+def _quoted(name: str) -> str:
+    """A name of the file in quotes, on one line and capped."""
+    return repr(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…")
+
+
+def _shown(name: str) -> str:
+    """The same without quotes where it needs none."""
+    return name if name.isprintable() and len(name) <= _LONGEST else _quoted(name)
+
+
+def _field(name: str) -> str:
+    """An unknown field's name; `token:abc` without a space is one, too, so only what can be a name is shown."""
+    return name if _FIELD.fullmatch(name) else "a field whose name is not shown"
 
 
 def _text(data: Mapping[str, Any], key: str, where: str) -> str:
@@ -141,7 +185,7 @@ def _text(data: Mapping[str, Any], key: str, where: str) -> str:
 def _check_fields(where: str, data: Mapping[str, Any], known: frozenset[str]) -> None:
     unknown = sorted(str(key) for key in data if key not in known)
     if unknown:
-        raise Misused(f"{where}: {unknown[0]} is not supported, so the context is not used at all; remove it.")
+        raise Misused(f"{where}: {_field(unknown[0])} is not supported, so the context is not used at all; remove it.")
     for key, value in data.items():
         wanted: type = {
             "exec": dict,
@@ -160,7 +204,7 @@ def _check_server(where: str, cluster: Mapping[str, Any], allow: frozenset[str])
         host, port = url.hostname, url.port
     except ValueError:
         raise Misused(f"{where}: server is not a URL.") from None
-    if url.scheme not in {"https", "http"} or not host or port == 0:
+    if url.scheme not in {"https", "http"} or not host or port == 0 or not server.isprintable() or " " in server:
         raise Misused(f"{where}: server is not an https:// URL.")
     if url.username is not None or url.password is not None or url.query or url.fragment:
         raise Misused(f"{where}: server must not carry credentials, a query or a fragment.")
@@ -187,6 +231,17 @@ def _check_risks(where: str, cluster: Mapping[str, Any], user: Mapping[str, Any]
         command = user["exec"].get("command")
         if not isinstance(command, str) or f"exec:{command}" not in allow:
             raise Misused(f"{where}: exec runs a program to log in and is refused; allow it by name as exec:<command>.")
+        _check_exec(where, user["exec"])
     ways = [key for key in ("token", "tokenFile", "exec") if key in user]
     if len(ways) > 1:
         raise Misused(f"{where}: {' and '.join(ways)} are given; exactly one way to log in may be.")
+
+
+def _check_exec(where: str, plugin: Mapping[str, Any]) -> None:
+    """What the program would be given must be what can be given to one."""
+    arguments, environment = plugin.get("args") or [], plugin.get("env") or []
+    rows = environment if isinstance(environment, list) else [None]
+    if not isinstance(arguments, list) or not all(
+        isinstance(row, dict) and {"name", "value"} <= {*row} for row in rows
+    ):
+        raise Misused(f"{where}: the args or env of exec have the wrong type.")
