@@ -1,6 +1,7 @@
 """Whatever a document says, Markdown shows it and does nothing with it."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -122,3 +123,18 @@ def test_nothing_ends_a_fence_before_its_end(lines):
     (token,) = SEEN.parse("\n".join(fence(lines, "diff")))
     assert token.type == "fence"
     assert len(token.content.splitlines()) == len(lines)
+
+
+def test_a_colon_before_a_long_word_costs_no_more_than_the_word():
+    before = time.process_time()
+    assert escape(":" + "a" * 100_000) == "&#58;" + "a" * 100_000
+    assert time.process_time() - before < 5  # it was the square of its length: a dozen seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "parted"),
+    [(":tada:", True), (":+1:", True), (":100:", True), (":1234:", True), (":12:", False), (":é:", False),
+     (":éa:", True), (":1a:", True), (":a b:", False), ("a::b", False)],
+)  # fmt: skip
+def test_what_may_be_an_emoji_is_parted(text, parted):
+    assert (P in escape(f"x {text}")) == parted
