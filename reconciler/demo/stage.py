@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -225,28 +225,35 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, *, kubeconfig: Path | None, pace: float, progress: Callable[[str], None]) -> Iterator[Stage]:
+def staged(
+    folder: Path,
+    *,
+    kubeconfig: Path | None,
+    pace: float,
+    progress: Callable[[str], None],
+    clusters: Sequence[str] = CLUSTERS,
+) -> Iterator[Stage]:
     """Set the stage in a new folder; the caller closes it. With `kubeconfig` its contexts are the clusters."""
     organisation = make(folder, metrics="127.0.0.1:0", poll="2s")
     with contextlib.ExitStack() as undo:
         log = undo.enter_context((folder / "demo.log").open("wb"))
         servers = None
         if kubeconfig is None:
-            servers = _serve(folder / "clusters", log, pace)
+            servers = _serve(folder / "clusters", log, pace, clusters)
             undo.callback(servers.kill)
             kubeconfig = folder / "clusters" / "kubeconfig"
         forge = _open_forge(organisation, log)
         undo.callback(forge.kill)
         _copy(kubeconfig, organisation.kubeconfig)
         connections = {
-            name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in CLUSTERS
+            name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in clusters
         }
         undo.pop_all()
     stage = Stage(
         organisation=organisation, connections=connections, progress=progress, log=log, servers=servers, forge=forge
     )
     try:
-        for name in CLUSTERS:
+        for name in clusters:
             _prepare(stage, name)
         yield stage
     except BaseException:
@@ -307,10 +314,10 @@ def _prepare(stage: Stage, cluster: str) -> None:
             stage.ask(cluster, "POST", "/api/v1/namespaces", body)
 
 
-def _serve(folder: Path, log: IO[bytes], pace: float) -> subprocess.Popen[bytes]:
+def _serve(folder: Path, log: IO[bytes], pace: float, clusters: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start the embedded clusters and wait for their kubeconfig."""
     folder.mkdir()
-    names = ",".join(CLUSTERS)
+    names = ",".join(clusters)
     process = _spawn(
         ["-m", "reconciler.demo.api", "--state-dir", str(folder), "--clusters", names, "--pace", str(pace)], log
     )

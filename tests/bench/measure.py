@@ -1,5 +1,6 @@
 """Clocks and small arithmetic."""
 
+import math
 import resource
 import statistics
 import time
@@ -36,6 +37,12 @@ def children_cpu() -> float:
 def median(values: Iterable[float]) -> float:
     """The middle one."""
     return statistics.median(values)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest value that so large a share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def figure(name: str, what: str, value: float, unit: str = "", goal: str = "") -> dict[str, Any]:
