@@ -78,6 +78,9 @@ def _found(record: "Record") -> Iterator[str]:
         yield f"pull request #{pull['number']} ({pull['url']}), head {pull['head']} on {pull['base']}"
     if record.kind == "Merged":
         yield f"pull request #{pull['number']} ({pull['url']}) of {pull['author']}, merged as {pull['commit']}"
+    if record.kind == "Proposed":
+        yield f"pull request #{pull['number']} ({pull['url']}), head {pull['head']} on {pull['base']}"
+        yield f"copied from {detail['source']['release']}, manifest {detail['source']['manifest']}"
     if detail.get("plan"):
         yield f"plan {detail['plan']}"
 

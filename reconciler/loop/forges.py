@@ -18,12 +18,15 @@ from reconciler.config import RepositorySettings, Settings
 from reconciler.edges.forge.github_app import AppKey
 from reconciler.edges.forge.open import key_from, open_forge, pace_for, token_from
 from reconciler.edges.forge.protocol import Forge
+from reconciler.edges.git import Actor
 from reconciler.loop.pulls.one import One
+from reconciler.loop.pulls.proposing import Hand, Promoter
 from reconciler.loop.pulls.watch import PullRequests
 from reconciler.loop.snapshot import Publication
 from reconciler.loop.webhooks import Hook, Webhooks
 from reconciler.loop.world import World
 from reconciler.model.ids import ReleaseKey, RepositoryName
+from reconciler.trust.keys import load_private_key
 
 _MARKER = b"reconciler:pull marker v1"
 
@@ -74,9 +77,15 @@ class Forges:
             key=marker_key(self._settings.path(self._settings.config.signing.key_file)),
             branch=row.branch, place=row.ledger.ref.removeprefix("refs/heads/"), coalesce=row.forge.coalesce,
         )  # fmt: skip
+        signing = self._settings.config.signing
+        hand = Hand(
+            key=load_private_key(self._settings.path(signing.key_file).read_bytes()),
+            actor=Actor(name=signing.name, email=signing.email), branch=row.branch, folder=row.path,
+        )  # fmt: skip
+        promoter = Promoter(self._world, self._world.sources[name], self._world.ledgers[name], forge, hand, self._log)
         return PullRequests(
-            one, poll=row.poll, forks=row.forge.forks, leading=lambda: self._world.leader.leading, now=self._now,
-            log=self._log,
+            one, promoter, poll=row.poll, forks=row.forge.forks, leading=lambda: self._world.leader.leading,
+            now=self._now, log=self._log,
         )  # fmt: skip
 
     def _forge(self, row: RepositorySettings) -> Forge:

@@ -143,6 +143,23 @@ def merged_entry(scene: Scene, pull: PullRequest, *, plan: str, releases: Iterab
     return replace(scene, revision=None).entry("Merged", message, about, {})
 
 
+def proposed_entry(
+    scene: Scene, pull: PullRequest, base: Revision, *, of: ReleaseKey, source: ReleaseKey, manifest: str, version: str,
+    supersedes: Iterable[int], message: str,
+) -> OutboxEntry:  # fmt: skip
+    """We asked for a promotion of `of`: what is copied from `source`, whose text has the digest `manifest`."""
+    about: dict[str, object] = {
+        "pull": {
+            "number": pull.number, "url": pull.url, "branch": pull.head_branch, "head": pull.head, "base": base,
+        },
+        "releases": [_named(of)],
+        "version": version,
+        "source": {"release": _named(source), "manifest": manifest},
+        "supersedes": sorted(supersedes),
+    }  # fmt: skip
+    return replace(scene, revision=None).entry("Proposed", message, about, {})
+
+
 def _named(key: ReleaseKey) -> str:
     return f"{key.environment}/{key.name}"
 

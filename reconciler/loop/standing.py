@@ -91,7 +91,7 @@ def stand(
     gates += closed
     resolved, problems = None, list(_unmet(file, snapshot))
     try:
-        resolved = _resolve(file, snapshot)
+        resolved = resolved_file(file, snapshot)
     except Invalid as error:
         problems += error.problems if not closed else ()
     if problems or resolved:
@@ -159,7 +159,8 @@ def runtimes(snapshot: Snapshot) -> list[Governed]:
     return list(snapshot.documents("ServingRuntime").values())
 
 
-def _resolve(file: ReleaseFile, snapshot: Snapshot) -> Resolved:
+def resolved_file(file: ReleaseFile, snapshot: Snapshot) -> Resolved:
+    """What a file that parses comes to with what governs it; raises Invalid."""
     environments = snapshot.documents("Environment")
     clusters = {name: row.loaded.as_(Cluster) for name, row in snapshot.documents("Cluster").items()}
     assert file.loaded is not None  # noqa: S101  # the caller saw the document

@@ -107,6 +107,8 @@ class EnvironmentSpec(Wire):
     """The environment before this one: what comes here was Promoted there and healthy for its soak."""
     soak: Duration = timedelta()
     """How long it must have been healthy there."""
+    promotion: Literal["manual", "auto"] = "manual"
+    """`auto`: once its soak is over, the daemon proposes it here by an unsigned pull request; people sign and merge."""
     namespaces: Annotated[tuple[DnsLabel, ...], Field(min_length=1)]
     clusters: Selector
     registries: tuple[RegistryHost, ...] = ()
@@ -143,4 +145,6 @@ class Environment(Document):
             raise ValueError(f"'{self.name}' cannot come after itself: name the environment before it in spec.after")
         if self.spec.soak and self.spec.after is None:
             raise ValueError("spec.soak needs spec.after: which environment must it be healthy in?")
+        if self.spec.promotion == "auto" and self.spec.after is None:
+            raise ValueError("spec.promotion: auto needs spec.after: which environment is promoted from?")
         return self

@@ -10,6 +10,7 @@ GENESIS = "sha256:" + "0" * 64  # `previous` of the first record
 RecordKind = Literal[
     "Started", "Promoted", "RolledBack", "Aborted", "Held", "Accepted", "Removed", "BreakGlass", "TrunkRewritten",
     "TrunkAccepted", "Retired", "Orphaned", "Confirmed", "Approved", "Rejected", "Planned", "Merged",
+    "Proposed",
 ]  # fmt: skip
 
 
@@ -81,7 +82,8 @@ class Record(Wire):
     `accepted`, of a trust file `version` too; Removed the same of a document, of a release `removal` (`*`, `cluster`)
     and `manifests` (the texts whose end was signed); BreakGlass `opened`; Confirmed `objects`; TrunkRewritten and
     TrunkAccepted `branch`, `from` and `to`; Approved and Rejected `source`, `origin`, `on` and `statement` (of a review
-    `review` and `environment`); Planned and Merged `pull`, `releases` (`environment/name`) and `plan`."""
+    `review` and `environment`); Planned and Merged `pull`, `releases` (`environment/name`) and `plan`; Proposed
+    `pull`, `releases`, `version`, `source` and `supersedes`."""
 
 
 class OutboxEntry(Wire):

@@ -97,14 +97,20 @@ class Writer:
             self._mirror.ensure()
         self._send(ref, new, expected)
 
-    def _send(self, ref: str, new: Revision, expected: Revision | None) -> None:
+    def delete(self, ref: str, expected: Revision) -> None:
+        """Take a ref of ours away while it is `expected`; gone already is done. Raises as `push`."""
+        check_revision(expected)
+        if self._mirror.refs_under(ref.rpartition("/")[0]).get(check_ref(ref)) is not None:
+            self._send(ref, None, expected)
+
+    def _send(self, ref: str, new: Revision | None, expected: Revision | None) -> None:
         check_ref(ref)
         remote = self._mirror.remote
         # The network is waited for without the lock: pushing only reads the mirror.
         arguments = ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--no-verify"]
         if remote.scheme == "file":
             arguments.append(f"--receive-pack={RECEIVE_PACK}")
-        arguments += [f"--force-with-lease={ref}:{expected or ''}", "--", remote.address, f"{new}:{ref}"]
+        arguments += [f"--force-with-lease={ref}:{expected or ''}", "--", remote.address, f"{new or ''}:{ref}"]
         output = self._mirror.git.run(arguments, access=remote.access(), timeout=remote.fetch_timeout)
         if output.ok:
             self._mirror.tidy()

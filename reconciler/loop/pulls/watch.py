@@ -2,7 +2,8 @@
 
 What is looked at and said is in `one`. A pull request is looked at when somebody pushed, commented or reviewed, when
 the trunk moved in a way that concerns it, when a gate of its plan opens by time, when a release that it changed moved
-on after the merge, and every few minutes; webhooks only say *look now*. A forge that is down or says "slower" costs
+on after the merge, and every few minutes; webhooks only say *look now*. Promotions that are due are asked for when
+nothing else is to be done. A forge that is down or says "slower" costs
 time here and nowhere else.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from reconciler.errors import NotFound, ReconcilerError, Retry
 from reconciler.loop.pulls.one import One
+from reconciler.loop.pulls.proposing import Promoter
 from reconciler.loop.pulls.tracked import Tracked
 from reconciler.loop.snapshot import Publication
 from reconciler.model.ids import ReleaseKey
@@ -31,10 +33,12 @@ class PullRequests:
     """Watches the pull requests of one repository. `run` and `turn` are one thread's; everything else is anybody's."""
 
     def __init__(
-        self, one: One, *, poll: timedelta, forks: bool, leading: Callable[[], bool], now: Callable[[], datetime],
-        log: Any,
+        self, one: One, promoter: Promoter, *, poll: timedelta, forks: bool, leading: Callable[[], bool],
+        now: Callable[[], datetime], log: Any,
     ) -> None:  # fmt: skip
         self._one = one
+        self._promoter = promoter
+        self._promote_at: datetime | None = now()
         self._poll = poll
         self._forks = forks
         self._leading = leading
@@ -64,6 +68,7 @@ class PullRequests:
             for tracked in self._tracked.values():
                 if tracked.concerned_by(publication):
                     tracked.look_at(now)
+            self._promote_by(now + _SOON)
         self._wanted.set()
 
     def release_moved(self, key: ReleaseKey) -> None:
@@ -72,8 +77,15 @@ class PullRequests:
             concerned = [row for row in self._tracked.values() if row.merged and key in row.asks]
             for tracked in concerned:
                 tracked.look_at(self._now() + _SOON)
-        if concerned:
+            promotes = self._promoter.follows(key)
+            if promotes:
+                self._promote_by(self._now() + _SOON)
+        if concerned or promotes:
             self._wanted.set()
+
+    def _promote_by(self, moment: datetime) -> None:
+        """Look for promotions then, or earlier. Under the lock."""
+        self._promote_at = min(self._promote_at or moment, moment)
 
     # --- turning
 
@@ -106,6 +118,9 @@ class PullRequests:
             if tracked is not None:
                 self._pass(tracked, now)
                 return 0.0
+            if self._promote_at is not None and self._promote_at <= now:
+                self._promote(now)
+                return 0.0
         except Retry as error:
             self._failed(error, now + max(timedelta(seconds=error.after), _ERROR))
         except ReconcilerError as error:
@@ -125,7 +140,7 @@ class PullRequests:
     def _wait(self, now: datetime) -> float:
         with self._lock:
             moments = [row.due for row in self._tracked.values() if row.due]
-        moments += [self._poll_at] if self._poll_at else []
+            moments += [moment for moment in (self._poll_at, self._promote_at) if moment]
         if self.trouble and self._poll_at:
             moments = [self._poll_at]
         return max(0.0, (min(moments) - now).total_seconds()) if moments else 0.0
@@ -162,6 +177,8 @@ class PullRequests:
 
     def _ended(self, tracked: Tracked, now: datetime) -> None:
         """It is not open any more: follow what was merged, forget what was not."""
+        with self._lock:
+            self._promote_by(now)  # it may have stood in the way of one of ours
         try:
             pull = self._one.forge.pull(tracked.pull.number)
         except NotFound:
@@ -200,3 +217,23 @@ class PullRequests:
             self._forget(tracked)
         else:
             tracked.look_at(min(again or now + AGAIN, now + AGAIN))
+
+    def _promote(self, now: datetime) -> None:
+        """Ask for what is to be promoted by itself; every other matter of pull requests went first."""
+        with self._lock:
+            self._promote_at = None
+            tracked = list(self._tracked.values())
+        again = None
+        try:
+            again = self._promoter.turn(tracked, now)
+        except Retry as error:
+            again = now + max(timedelta(seconds=error.after), _ERROR)
+            if error.reason.startswith("Forge"):
+                raise
+            self._log.debug("promotions not proposed", repository=self._one.repository, error=error.message)
+        except BaseException:
+            again = now + AGAIN
+            raise
+        finally:
+            with self._lock:
+                self._promote_by(min(again or now + AGAIN, now + AGAIN))
