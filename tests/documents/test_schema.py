@@ -617,6 +617,7 @@ def test_a_policy_of_another_project_is_somebody_elses_file():
     [
         ("  after: prod\n", "'prod' cannot come after itself"),
         ("  soak: 24h\n", "spec.soak needs spec.after"),
+        ("  promotion: auto\n", "spec.promotion: auto needs spec.after"),
     ],
 )
 def test_a_promotion_chain_that_makes_no_sense(added, sentence):

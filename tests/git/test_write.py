@@ -210,3 +210,17 @@ def test_only_a_plain_ref_is_pushed_to(mirror, save, ref):
     head = save(Writer(mirror), {"a": b"1"})
     with pytest.raises(Misused):
         Writer(mirror).push(ref, head, None)
+
+
+def test_a_branch_of_ours_goes_while_it_is_what_we_left_there(upstream, mirror, save):
+    writer, ref = Writer(mirror), "refs/heads/reconciler/promote/prod/fraud/0123456789"
+    ours = save(writer, {"a": b"1"})
+    writer.push(ref, ours, None)
+    theirs = save(writer, {"b": b"2"}, base=ours)
+    writer.push(ref, theirs, ours)
+    with pytest.raises(Conflict):
+        writer.delete(ref, ours)
+    assert upstream.git("rev-parse", ref) == theirs
+    writer.delete(ref, theirs)
+    assert upstream.git("for-each-ref", ref) == ""
+    writer.delete(ref, theirs)  # gone is gone

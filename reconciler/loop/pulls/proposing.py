@@ -45,6 +45,7 @@ from reconciler.trust.keys import PrivateKey
 from reconciler.trust.sshsig import GIT_NAMESPACE, sign
 
 _AGAIN = timedelta(minutes=5)
+_OF_ALL = ("Forge", "Push", "Fetch")  # why a thing is to be tried again that the next one would meet, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +105,14 @@ class Promoter:
             pulls=[pull for pull in self._forge.pulls() if not pull.fork],
             told=proposed([*self._ledger.records(), *self._said]),
         )  # fmt: skip
+        for pull in turn.pulls:
+            self._ended.pop(pull.number, None)  # opened again
         for row in ready:
             try:
                 opened = self._bring(row, turn)
-            except Retry:
-                raise
             except ReconcilerError as error:
+                if isinstance(error, Retry) and error.reason.startswith(_OF_ALL):
+                    raise
                 self._failed[row.branch] = now + _AGAIN
                 self._log.warning("promotion not proposed", release=str(row.key), error=error.message)
                 continue
@@ -235,8 +238,8 @@ class Promoter:
                 state = self._forge.pull(number).state
             except NotFound:
                 state = PullState.CLOSED
-            if state is not PullState.MERGED:
-                return state  # it may be opened again
+            if state is PullState.OPEN:
+                return state  # the list was behind
             self._ended[number] = state
         return self._ended[number]
 

@@ -223,17 +223,14 @@ class PullRequests:
         with self._lock:
             self._promote_at = None
             tracked = list(self._tracked.values())
-        again = None
+        again = now + AGAIN
         try:
-            again = self._promoter.turn(tracked, now)
+            again = min(self._promoter.turn(tracked, now) or again, again)
         except Retry as error:
             again = now + max(timedelta(seconds=error.after), _ERROR)
             if error.reason.startswith("Forge"):
                 raise
             self._log.debug("promotions not proposed", repository=self._one.repository, error=error.message)
-        except BaseException:
-            again = now + AGAIN
-            raise
         finally:
             with self._lock:
-                self._promote_by(min(again or now + AGAIN, now + AGAIN))
+                self._promote_by(again)
