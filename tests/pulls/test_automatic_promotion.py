@@ -51,15 +51,15 @@ def promoted(acme: PullLab, environment: str, version: str) -> None:
     acme.lab.wait(f"{version} is Promoted in {environment}", is_so, seconds=_SECONDS)
 
 
-def sign(acme: PullLab, branch: str, who: str = "ada") -> str:
+def sign(acme: PullLab, branch: str, who: str = "ada", *, how: tuple[str, ...] = ("-m", "Sign it")) -> str:
     """Somebody signs what a branch has, by hand, and pushes it."""
     git = acme.lab.git
     git("fetch", "-q", "origin")
     git("checkout", "-q", "-B", branch, f"origin/{branch}")
     sign_file(acme.work, STAGING, repository=acme.people.repository, key=str(acme.people.person(who).key))
     git("add", "-A")
-    git("commit", "-q", "-m", "Sign it")
-    git("push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+    git("commit", "-q", *how)
+    git("push", "-q", "-f", "origin", f"HEAD:refs/heads/{branch}")
     head = git("rev-parse", "HEAD")
     git("checkout", "-q", "main")
     return head
@@ -142,7 +142,8 @@ def test_the_trunk_moves_below_it_and_the_commit_is_made_anew_until_somebody_pus
     assert "replicas: {max: 3}" in made
     assert "version: 1.6.0" in made
 
-    signed = sign(acme, again["head"]["ref"])
+    signed = sign(acme, again["head"]["ref"], how=("--amend", "--no-edit"))
+    assert acme.lab.git("show", "-s", "--format=%an", signed) == "reconciler", "the author of what was amended stays"
     text = (acme.work / STAGING).read_text()
     acme.push("four", {STAGING: text.replace("replicas: {max: 3}", "replicas: {max: 4}")}, sign=(STAGING,), who="ada")
     acme.merge(acme.open("four", who="ada"), who="ada")
@@ -168,7 +169,7 @@ def test_none_is_opened_beside_what_a_person_opened(acme):
     mine = acme.open("mine", who="ada")
     acme.says(mine, "Merging would")
     deploy(acme, "1.7.0", 0.97)
-    settle(5)
+    settle(9)
     assert asked(acme) == []
     acme.ask("ada", "PATCH", f"pulls/{mine}", {"state": "closed"})
     appears(acme, "1.7.0")

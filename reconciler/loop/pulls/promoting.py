@@ -9,11 +9,12 @@ began here before, whatever became of it, and never what people said no to. Ever
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.documents.resolve import Resolved
 from reconciler.documents.schema import parse
-from reconciler.documents.splice import splice
+from reconciler.documents.splice import copied, splice
 from reconciler.errors import Invalid, Refused
 from reconciler.judge.upstream import Upstream, upstream_of
 from reconciler.loop.apart import WHOLE
@@ -82,6 +83,8 @@ class Texts:
         return None if known[1] == _SAME else known[1]
 
     def _made(self, file: ReleaseFile, source: ReleaseFile) -> bytes | str:
+        if _copied(file) == _copied(source):
+            return _SAME
         text = self._read(file.blob)
         try:
             made = splice(file.path, text, source.path, self._read(source.blob))
@@ -189,6 +192,11 @@ def _soaked(key: ReleaseKey, upstream: Upstream | None, now: datetime) -> dateti
     if upstream.opens > now:
         return NotNow(reason=f"the soak in {key.environment} is not over", again=upstream.opens)
     return upstream.since
+
+
+def _copied(file: ReleaseFile) -> dict[str, Any] | None:
+    """What a promotion copies, as data."""
+    return copied(file.document.spec.data) if file.document else None
 
 
 def _model(file: ReleaseFile) -> tuple[str, str]:

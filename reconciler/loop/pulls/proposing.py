@@ -37,7 +37,7 @@ from reconciler.loop.world import World
 from reconciler.model.branches import supersedes
 from reconciler.model.ids import ReleaseKey, Revision
 from reconciler.model.pull import PullRequest, PullState
-from reconciler.model.record import Record
+from reconciler.model.record import OutboxEntry, Record
 from reconciler.model.state import ReleaseStatus
 from reconciler.model.wire import format_duration, format_time
 from reconciler.plan.markdown import code
@@ -78,7 +78,7 @@ class Promoter:
         self._log = log
         self._writer = Writer(source.mirror)
         self._texts = Texts(source.mirror.trees.read)
-        self._said: list[Record] = []  # what we wrote down: the home cluster's cache may not have it yet
+        self._said: list[OutboxEntry] = []  # what we wrote down: the home cluster's cache may not have it yet
         self._ended: dict[int, PullState] = {}
         self._blobs: dict[tuple[Revision, str], str] = {}
         self._failed: dict[str, datetime] = {}  # by branch, when to try again
@@ -97,13 +97,14 @@ class Promoter:
         trunk = self._source.snapshot
         found = self._found(trunk, now) if trunk else []
         moments = [row.again for row in found if isinstance(row, NotNow) and row.again]
-        ready = [row for row in found if isinstance(row, Ready) and self._failed.get(row.branch, now) <= now]
+        self._failed = {branch: moment for branch, moment in self._failed.items() if moment > now}
+        ready = [row for row in found if isinstance(row, Ready) and row.branch not in self._failed]
         if trunk is None or not ready:
-            return min(moments, default=None)
+            return min([*moments, *self._failed.values()], default=None)
         turn = _Turn(
             trunk=trunk, now=now, tracked={row.pull.number: row for row in tracked},
             pulls=[pull for pull in self._forge.pulls() if not pull.fork],
-            told=proposed([*self._ledger.records(), *self._said]),
+            told=proposed([*self._ledger.records(), *(row.record for row in self._said)]),
         )  # fmt: skip
         for pull in turn.pulls:
             self._ended.pop(pull.number, None)  # opened again
@@ -118,8 +119,7 @@ class Promoter:
                 continue
             if opened:
                 return now  # the next one in the next turn
-        moments += [moment for moment in self._failed.values() if moment > now]
-        return min(moments, default=None)
+        return min([*moments, *self._failed.values()], default=None)
 
     def _found(self, trunk: Snapshot, now: datetime) -> list[Ready | NotNow]:
         records: list[Record] = []
@@ -187,11 +187,11 @@ class Promoter:
             source=ready.source, manifest=ready.manifest, version=ready.version, supersedes=older, message=said,
         )  # fmt: skip
         self._source.write_down(entry)
-        self._said.append(entry.record)
+        self._said = [row for row in self._said if not self._ledger.has(row)] + [entry]
 
     def _refresh(self, ready: Ready, pull: PullRequest, last: Proposed, turn: "_Turn") -> None:
         """Make the commit anew where the trunk moved below it, while nobody else pushed to the branch."""
-        if pull.head != last.head:
+        if not self._untouched(pull, last):
             return
         self._source.mirror.fetch_head(pull.ref, pull.head)
         if self._blob(pull.head, ready.path) == blob_id(ready.data) and not turn.conflicts(pull):
@@ -211,19 +211,32 @@ class Promoter:
             if all(row.body != word for row in self._forge.comments(older.number)):
                 self._forge.comment(older.number, word)
             self._forge.close_pull(older.number)
-            ref, head = f"refs/heads/{older.head_branch}", latest[older.number].head
-            if older.head == head:
-                self._writer.delete(ref, head)
+            if self._untouched(older, latest[older.number]):
+                self._delete(older)
             self._log.info("promotion superseded", release=str(ready.key), number=older.number, by=current.number)
 
+    def _delete(self, pull: PullRequest) -> None:
+        """Take its branch away; one that stays is in nobody's way."""
+        try:
+            self._writer.delete(f"refs/heads/{pull.head_branch}", pull.head)
+        except ReconcilerError as error:
+            self._log.info("branch not deleted", branch=pull.head_branch, error=error.message)
+
     # --- looking
+
+    def _untouched(self, pull: PullRequest, last: Proposed) -> bool:
+        """Whether its branch ends where we left it; a commit of ours may not have been written down."""
+        if pull.head != last.head:
+            self._source.mirror.fetch_head(pull.ref, pull.head)
+        return pull.head == last.head or self._is_ours(pull.head)
 
     def _is_ours(self, head: Revision) -> bool:
         """Whether a commit of the mirror says that we made it; that is believed of branches of ours only."""
         try:
-            return self._source.mirror.trees.commit(head).author == self._hand.actor
+            commit = self._source.mirror.trees.commit(head)
         except NotFound:
             return False
+        return commit.author == commit.committer == self._hand.actor  # whoever amends it is its committer
 
     def _blob(self, head: Revision, path: str) -> str:
         """The id of a file of the watched folder at a commit; empty where there is none."""

@@ -24,6 +24,7 @@ LOOK_BACK = timedelta(days=1)  # what was merged before is not followed after a 
 FOLLOWED = 100  # merged pull requests that are followed after a restart, the newest
 AGAIN = timedelta(minutes=5)  # a plan is made again this often, and posted when it says something else
 HINT_AGAIN = timedelta(seconds=2)  # however many webhooks come, the forge is asked this often at most
+PROMOTE_AGAIN = timedelta(seconds=5)  # however many releases move, promotions are looked for this often at most
 _SOON = timedelta(seconds=1)  # releases move several times in a moment
 _ERROR = timedelta(seconds=30)
 _STANDBY = 1.0  # seconds
@@ -79,7 +80,7 @@ class PullRequests:
                 tracked.look_at(self._now() + _SOON)
             promotes = self._promoter.follows(key)
             if promotes:
-                self._promote_by(self._now() + _SOON)
+                self._promote_by(self._now() + PROMOTE_AGAIN)
         if concerned or promotes:
             self._wanted.set()
 
