@@ -7,6 +7,10 @@ from pull_lab import PullLab, pull_lab
 from stage_lab import run, settle
 
 from reconciler.cli.signing import sign_file
+from reconciler.demo.plot import versioned
+from reconciler.digest import sha256_of
+from reconciler.documents.splice import splice
+from reconciler.model.branches import branch_of
 from reconciler.model.state import Phase
 
 ENVIRONMENT = "environments/staging.yaml"
@@ -194,6 +198,19 @@ def test_one_that_was_not_written_down_is_found_again_and_no_second_is_made(acme
     acme.lab.wait("it is written down", lambda: found["number"] in proposed(acme), seconds=_SECONDS)
     assert len(asked(acme, "all")) == before + 1
     assert proposed(acme).count(found["number"]) == 1
+
+
+@pytest.mark.slow
+def test_a_branch_of_that_name_that_is_somebody_elses_is_left_alone(acme):
+    dev = versioned((acme.work / DEV).read_text(), "2.0.0", 0.98)
+    text = splice(STAGING, (acme.work / STAGING).read_bytes(), DEV, dev.encode())
+    branch = branch_of("promote", "staging", "fraud-detector", sha256_of(text))
+    theirs = acme.push(branch, {STAGING: text.decode()}, sign=(STAGING,), who="ada")
+    before = [row["number"] for row in asked(acme)]
+    deploy(acme, "2.0.0", 0.98)
+    acme.lab.wait("it is told", lambda: f"{branch} is there already, and is somebody else's" in acme.lab.log())
+    assert [row["number"] for row in asked(acme)] == before
+    assert acme.lab.git("rev-parse", f"refs/heads/{branch}", at=acme.lab.origin) == theirs
 
 
 def proposed(acme: PullLab) -> list[int]:
