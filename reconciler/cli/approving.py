@@ -1,8 +1,8 @@
 """`approve`, `reject`, `approvals`: a person's yes or no to a release, as a signature in a file or pushed to a ref.
 
-Not the judgement (trust/ballot, trust/quorum). Rules: what is signed is the closure that the daemon will compute from
-the same files; a vote that would not count is not written; a person's newer vote takes the place of their older one,
-and other people's votes stay.
+Not the judgement (trust/ballot, trust/quorum), nor a yes or no to a pull request (`pull_votes`). Rules: what is signed
+is the closure that the daemon will compute from the same files; a vote that would not count is not written; a person's
+newer vote takes the place of their older one, and other people's votes stay.
 
 Note [what only the daemon knows]: when it first saw an approval, and whether a version was promoted already and asks
 nobody any more. Approvals are shown here as if all of them were new and everything were to be promoted.
@@ -16,6 +16,7 @@ import typer
 
 from reconciler.cli.desk import Desk, Key, Subject, TrustFileOption
 from reconciler.cli.output import Form, print_json, print_table
+from reconciler.cli.pulls import Watched, Way, number_of
 from reconciler.cli.signing import (
     BLOCK,
     Repository,
@@ -26,76 +27,119 @@ from reconciler.cli.signing import (
     replace_file,
     signer_of,
 )
-from reconciler.errors import EXIT_DONE, EXIT_NO, NotFound, Refused
+from reconciler.errors import EXIT_DONE, EXIT_NO, Misused, NotFound, Refused
 
 if TYPE_CHECKING:
     from reconciler.loop.approving import Consent
     from reconciler.model.trustfile import TrustFile
     from reconciler.trust.ballot import Ballot
 
-FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The release's file, or a removal's; with --prune the release's NAME.")
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|PR",
+        help="The release's file, or a removal's; a pull request's number; with --prune the release's NAME.",
+    ),
 ]
 PushFlag = Annotated[
     bool,
-    typer.Option("--push", help="Push it to refs/reconciler/approvals of origin: no file, no commit, no pull request."),
+    typer.Option("--push", help="Push it to refs/reconciler/approvals of origin: no file, no commit, no comment."),
 ]
 PruneFlag = Annotated[
     bool, typer.Option("--prune", help="Say it to deleting exactly what the release waits to delete.")
 ]
+PrintFlag = Annotated[
+    bool, typer.Option("--print", help="Of a pull request: print the signed blocks, and post nothing.")
+]
+YesFlag = Annotated[
+    bool, typer.Option("--yes", help="Of a pull request: sign for everything that it asks, without a question.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--release", metavar="ENV/NAME", help="Of a pull request: only this release; may be repeated."),
+]
 
 
 def approve(
-    file: FileArgument,
-    prune: PruneFlag = False,  # a flag
-    push: PushFlag = False,  # a flag
+    what: What,
+    *,
+    prune: PruneFlag = False,
+    push: PushFlag = False,
+    only: Only = None,
+    yes: YesFlag = False,
+    printing: PrintFlag = False,
+    branch: Watched = "",
     key: Key = "",
     trust: TrustFileOption = "",
     repository: Repository = "",
 ) -> int:
-    """Say yes to a release as it lies there now.
+    """Say yes to a release as it lies there now, or to what merging a pull request asks.
 
-    Your approval is for exactly this text, its environment, runtime and clusters: one changed byte asks you again. It
-    is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it. With --push it goes to a ref of origin instead, in the
-    place of what you pushed before, and the daemon finds it there. With --prune it is a yes to deleting the objects
-    that are shown, and to no others.
+    Your approval is for exactly this text, its environment, runtime and clusters: one changed byte asks you again. Of
+    a FILE it is written to approvals/ENVIRONMENT/NAME/YOU.sig; commit it. Of a pull request, which is named by its
+    number, what the merge would ask is shown and signed, and put into one comment there in your name. With --push it
+    goes to a ref of origin instead, in the place of what you pushed before, and the daemon finds it there. With --prune
+    it is a yes to deleting the objects that are shown, and to no others.
+
+    Example: reconciler approve 12
 
     Example: reconciler approve releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "approve", prune=prune, push=push, key=key, trust=trust, repository=repository)
+    way = Way(only=tuple(only or ()), push=push, printing=printing, yes=yes, branch=branch)
+    return _vote(what, "approve", way, prune=prune, key=key, trust=trust, repository=repository)
 
 
 def reject(
-    file: FileArgument,
-    prune: PruneFlag = False,  # a flag
-    push: PushFlag = False,  # a flag
+    what: What,
+    *,
+    prune: PruneFlag = False,
+    push: PushFlag = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Of a pull request: why, for people who read the comment.")
+    ] = "",
+    only: Only = None,
+    yes: YesFlag = False,
+    printing: PrintFlag = False,
+    branch: Watched = "",
     key: Key = "",
     trust: TrustFileOption = "",
     repository: Repository = "",
 ) -> int:
-    """Say no to a release as it lies there now, or with --prune to a deletion; that wins over every approval.
+    """Say no to a release as it lies there now, to what merging a pull request asks, or with --prune to a deletion.
+
+    A no wins over every approval. On a pull request it holds until its comment is deleted, or the text changes.
+
+    Example: reconciler reject 12 --reason "the holdout is too old"
 
     Example: reconciler reject releases/prod/fraud-detector.yaml --trust ../trust.yaml
     """
-    return _vote(file, "reject", prune=prune, push=push, key=key, trust=trust, repository=repository)
+    way = Way(only=tuple(only or ()), push=push, printing=printing, yes=yes, branch=branch, reason=reason)
+    return _vote(what, "reject", way, prune=prune, key=key, trust=trust, repository=repository)
 
 
-def _vote(file: Path, action: str, *, prune: bool, push: bool, key: str, trust: str, repository: str) -> int:
+def _vote(what: str, action: str, way: Way, *, prune: bool, key: str, trust: str, repository: str) -> int:
     from reconciler.cli.confirming import prune_subject, shown
+    from reconciler.cli.pull_votes import vote_on_pull
     from reconciler.cli.removing import removal_subject
     from reconciler.loop.apart import removal_at
 
+    number = None if prune else number_of(what)
+    if number is not None:
+        return vote_on_pull(number, action, way, key=key, trust=trust, repository=repository)
+    if given := way.only_for_pulls:
+        raise Misused(f"{given} is for a pull request, and {what} is not the number of one")
+    say = push_vote if way.push else cast_vote
     if prune:
         desk = Desk.open(Path(), trust=trust, repository=repository)
-        subject, marks = prune_subject(desk, str(file))
-        signing = chosen_key(desk.checkout, key)
-        said = (push_vote if push else cast_vote)(desk, subject, action, key=signing, beside_others=True)
+        subject, marks = prune_subject(desk, what)
+        said = say(desk, subject, action, key=chosen_key(desk.checkout, key), beside_others=True)
         print(f"{said}\n{shown(marks)}")
         return EXIT_DONE
+    file = Path(what)
     desk = Desk.open(file.parent, trust=trust, repository=repository)
     path = path_in(desk.root, file)
     subject = removal_subject(desk, path) if removal_at(path) else subject_at(desk, path)
-    print((push_vote if push else cast_vote)(desk, subject, action, key=chosen_key(desk.checkout, key)))
+    print(say(desk, subject, action, key=chosen_key(desk.checkout, key)))
     return EXIT_DONE
 
 
@@ -121,7 +165,7 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_oth
     """Sign, check that it would count, and write it to the person's file; the sentence that says so."""
     from reconciler.loop.apart import approval_path
 
-    block, person = _signed_vote(desk, subject, action, key)
+    block, person = signed_vote(desk, subject, action, key)
     path = approval_path(subject.key.environment, subject.key.name, person)
     beside = desk.root / path
     others = [
@@ -136,10 +180,17 @@ def cast_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_oth
 
 def push_vote(desk: Desk, subject: Subject, action: str, *, key: str, beside_others: bool = False) -> str:
     """Sign, check that it would count, and bring it to the person's ref of origin; the sentence that says so."""
+    block, person = signed_vote(desk, subject, action, key)
+    return bring_vote(desk, subject, action, block, person, beside_others=beside_others)
+
+
+def bring_vote(
+    desk: Desk, subject: Subject, action: str, block: bytes, person: str, *, beside_others: bool = False
+) -> str:
+    """Push a vote to the person's ref of origin; the sentence that says so."""
     from reconciler.edges.git import Actor
     from reconciler.loop.vote_refs import APPROVAL_FILE, approval_ref
 
-    block, person = _signed_vote(desk, subject, action, key)
     checkout, whose = desk.checkout, f"{person}+prune" if beside_others else person
     ref = approval_ref(subject.key.environment, subject.key.name, whose)
     author = Actor(name=person, email=checkout.config("user.email") or f"{person}@localhost")
@@ -154,7 +205,7 @@ def _did(subject: Subject, action: str, person: str) -> str:
     return f"{word} {subject.what} ({subject.digest[:19]}…) as {person}"
 
 
-def _signed_vote(desk: Desk, subject: Subject, action: str, key: str) -> tuple[bytes, str]:
+def signed_vote(desk: Desk, subject: Subject, action: str, key: str) -> tuple[bytes, str]:
     """The block and whose it is; raises Refused when it would not count."""
     from dataclasses import replace
 

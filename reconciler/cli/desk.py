@@ -59,7 +59,6 @@ class Desk:
     def open(cls, folder: Path, *, trust: str, repository: str) -> "Desk":
         """Read the work tree around `folder`; raises Misused when there is no trust file to judge it by."""
         from reconciler.cli.tree import watched
-        from reconciler.cli.trust import trusted
         from reconciler.cli.worktree import read_tree
         from reconciler.documents.load import MAX_BYTES
         from reconciler.edges.git.checkout import Checkout
@@ -67,17 +66,24 @@ class Desk:
         from reconciler.model.ids import RepositoryName, Revision
 
         checkout = Checkout.find(folder)
-        root = watched(checkout)
-        file, name = trusted(_trust_path(checkout, trust)), repository_name(checkout, repository)
-        if file.spec.repository != name:
-            raise Misused(f"the trust file vouches for {file.spec.repository}, not for {name}")
+        root, file = watched(checkout), trust_file(checkout, trust, repository)
         files, read = read_tree(root)
         now = datetime.now(UTC)
         snapshot = snapshot_of(
-            RepositoryName(name), files, revision=Revision(_WORK_TREE), read=read, recall=lambda _: None, trust=file,
-            accepted={}, limit=MAX_BYTES, now=now,
+            RepositoryName(file.spec.repository), files, revision=Revision(_WORK_TREE), read=read,
+            recall=lambda _: None, trust=file, accepted={}, limit=MAX_BYTES, now=now,
         )  # fmt: skip
         return cls(checkout=checkout, root=root, trust=snapshot.trust, snapshot=snapshot, now=now)
+
+
+def trust_file(checkout: "Checkout", given: str, repository: str) -> "TrustFile":
+    """The file that says whom to trust in this repository; raises Misused where there is none, or it is another's."""
+    from reconciler.cli.trust import trusted
+
+    file, name = trusted(_trust_path(checkout, given)), repository_name(checkout, repository)
+    if file.spec.repository != name:
+        raise Misused(f"the trust file vouches for {file.spec.repository}, not for {name}")
+    return file
 
 
 def _trust_path(checkout: "Checkout", given: str) -> Path:

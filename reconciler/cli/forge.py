@@ -27,6 +27,7 @@ KINDS = ("github", "gitlab", "gitea")
 NONE = "none"
 _PUBLIC = {"github.com": "github", "ssh.github.com": "github", "gitlab.com": "gitlab", "altssh.gitlab.com": "gitlab"}
 _SITES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
+_TOKEN_HINT = f"git config --global {CONFIG_TOKEN} FILE, or $RECONCILER_FORGE_TOKEN"
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -72,11 +73,25 @@ def place(checkout: "Checkout") -> Place:
     if said and token is None:
         raise Misused(
             f"there is no token for {kind}",
-            hint=f"git config --global {CONFIG_TOKEN} FILE, or $RECONCILER_FORGE_TOKEN; or no pull request: --no-pr",
+            hint=f"{_TOKEN_HINT}; where a command opens a pull request, do without: --no-pr",
         )
     site = _SITES[kind] if _PUBLIC.get(host) == kind else ""
     url = _address(checkout, kind, site) if said else site
     return Place(kind=kind, origin=origin, url=url, project=project, token=token)
+
+
+def usable_place(checkout: "Checkout") -> Place:
+    """The forge of a clone, for what cannot be done without it; raises Misused where it is not known."""
+    where = place(checkout)
+    if where.kind == NONE:
+        raise Misused(
+            "the clone does not say on which forge its pull requests are",
+            hint=f"git config {CONFIG_FORGE} {', '.join(KINDS[:-1])} or {KINDS[-1]}, and where it is: "
+            f"git config --global {CONFIG_URL} URL",
+        )
+    if where.token is None:
+        raise Misused(f"there is no token for {where.kind}", hint=_TOKEN_HINT)
+    return where
 
 
 def opened(where: Place, branch: str) -> "Forge":

@@ -18,6 +18,7 @@ from reconciler.errors import Refused
 from reconciler.loop.apart import WHOLE
 from reconciler.model.ids import Revision
 from reconciler.model.record import ACCEPTED, GENESIS, Record
+from reconciler.model.repository import AcceptedDocument
 from reconciler.model.state import Promotion, canonical
 from reconciler.model.trustfile import TrustFile
 from reconciler.trust.statement import RecordStatement
@@ -105,6 +106,27 @@ def promotions_in(records: Iterable[Record]) -> tuple[Promotion, ...]:
             continue  # a record of another kind
         found.setdefault((promotion.version, promotion.manifest, promotion.at), promotion)
     return tuple(found.values())
+
+
+def effective_in(records: Iterable[Record]) -> dict[str, str]:
+    """Packed effective specs that one release's records (the newest first) tell of, by version; the newest counts."""
+    rows = [(record.version, record.detail.get("effective")) for record in records]
+    return {version: packed for version, packed in reversed(rows) if isinstance(packed, str) and packed}
+
+
+def accepted_in(records: Iterable[Record]) -> dict[str, AcceptedDocument]:
+    """The governing documents that were accepted last, by path; records the oldest first."""
+    found: dict[str, AcceptedDocument] = {}
+    for record in records:
+        path = record.detail.get("path")
+        if record.kind == "Removed" and isinstance(path, str):
+            found.pop(path, None)
+        if record.kind == "Accepted" and isinstance(path, str):
+            accepted = AcceptedDocument.from_data(record.detail.get("accepted"))
+            # A document that moved to another path left its old one.
+            found = {at: row for at, row in found.items() if (row.kind, row.name) != (accepted.kind, accepted.name)}
+            found[path] = accepted
+    return found
 
 
 def verify_chain(files: Mapping[str, bytes], trust: TrustFile) -> Chain:

@@ -18,6 +18,8 @@ from reconciler.loop import ledger_votes
 from reconciler.loop.chain import (
     Chain,
     Link,
+    accepted_in,
+    effective_in,
     identity,
     newest_revision,
     promotions_in,
@@ -179,8 +181,7 @@ class Ledger:
 
     def effective(self, key: ReleaseKey) -> dict[str, str]:
         """Packed effective specs of one release's promoted versions, by version."""
-        rows = [(record.version, record.detail.get("effective")) for record in reversed(self._records(key))]
-        return {version: packed for version, packed in rows if isinstance(packed, str) and packed}
+        return effective_in(self._records(key))
 
     def approvals(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
         """Votes that counted for one release, each with the time at which it was first seen; the newest last."""
@@ -218,18 +219,7 @@ class Ledger:
 
     def accepted(self) -> dict[str, AcceptedDocument]:
         """The last accepted governing documents, by path."""
-        found: dict[str, AcceptedDocument] = {}
-        for link in self.chain.links:
-            document = link.record.detail.get("accepted")
-            path = link.record.detail.get("path")
-            if link.record.kind == "Removed" and isinstance(path, str):
-                found.pop(path, None)
-            if link.record.kind == "Accepted" and isinstance(path, str):
-                accepted = AcceptedDocument.from_data(document)
-                # A document that moved to another path left its old one.
-                found = {at: row for at, row in found.items() if (row.kind, row.name) != (accepted.kind, accepted.name)}
-                found[path] = accepted
-        return found
+        return accepted_in(link.record for link in self.chain.links)
 
     def revision(self) -> Revision | None:
         """The newest trunk revision that a record speaks of."""

@@ -3,6 +3,7 @@
 import pytest
 
 from reconciler.edges.git import Conflicting, Merged, fork_point, merge
+from reconciler.edges.git.checkout import Checkout
 from reconciler.errors import Misused, Refused, Retry
 
 HEAD = "refs/pull/7/head"
@@ -88,3 +89,27 @@ def test_attributes_of_the_tree_run_no_merge_driver(upstream, mirror, tmp_path):
     mirror.fetch_head(HEAD, head)
     assert isinstance(merge(mirror, base, head), Merged)
     assert not marker.exists()
+
+
+def test_a_clone_comes_to_the_very_commit_that_the_daemon_planned(upstream, mirror, pull, tmp_path):
+    _, base, head = pull
+    clone = Checkout.clone(upstream.folder.as_uri(), tmp_path / "clone")
+    assert clone.fetch(HEAD) == head
+    assert clone.merge(base, head) == merge(mirror, base, head)
+    assert clone.fork_point(base, head) == fork_point(mirror, base, head)
+
+
+@pytest.mark.usefixtures("pull")
+def test_neither_attributes_nor_drivers_of_a_clone_decide_what_a_merge_comes_to(upstream, mirror, pull, tmp_path):
+    fork, _, head = pull
+    other = upstream.commit({"a.yaml": b"a: 3\n", "b.yaml": b"b: 1\n"}, fork)
+    mirror.fetch()
+    clone = Checkout.clone(upstream.folder.as_uri(), tmp_path / "clone")
+    clone.fetch(HEAD)
+    (clone.top / ".gitattributes").write_text("*.yaml merge=mine\n")
+    (clone.top / ".git" / "info").mkdir(exist_ok=True)
+    (clone.top / ".git" / "info" / "attributes").write_text("*.yaml merge=union\n")
+    clone.set_config("merge.mine.driver", f"touch {tmp_path}/ran")
+    assert clone.merge(other, head) == merge(mirror, other, head) == Conflicting(paths=("a.yaml",))
+    assert not (tmp_path / "ran").exists()
+    assert clone.changed() == (".gitattributes",), "nothing of the work tree moves"

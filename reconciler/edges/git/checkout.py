@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconciler.edges.git.commit import Actor, commit_payload, stamp, with_signature
 from reconciler.edges.git.history import History, expect, git_folder, history
+from reconciler.edges.git.merging import Conflicting, Merged, fork_point_in, merge_in
 from reconciler.edges.git.names import path_parts
 from reconciler.edges.git.personal import Origin
 from reconciler.edges.git.remote import check_ref, check_revision, local_path
@@ -182,6 +183,17 @@ class Checkout:
         if found is None:
             raise NotFound(f"there is no {ref} in {origin.shown}")
         return found
+
+    def merge(self, base: Revision, head: Revision) -> Merged | Conflicting:
+        """What merging two commits of the clone would come to, as the daemon would see it; nothing moves.
+
+        Raises Refused when they have nothing in common.
+        """
+        return merge_in(self._git, base, head)
+
+    def fork_point(self, one: Revision, other: Revision) -> Revision | None:
+        """The newest commit that both contain; None when there is none."""
+        return fork_point_in(self._git, one, other)
 
     def tracked(self, branch: str) -> Revision:
         """What the clone remembers of a branch of `origin`; raises NotFound."""

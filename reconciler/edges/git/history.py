@@ -14,7 +14,7 @@ from reconciler.edges.git.run import Git, Output
 from reconciler.edges.git.tree import Rejected
 from reconciler.edges.git.walk import Trees
 from reconciler.errors import Misused, NotFound, Refused, Retry
-from reconciler.model.ids import Revision
+from reconciler.model.ids import BlobId, Revision
 
 _PATH_MISSING = "PathMissing"
 _MAX_SPEC = 255  # characters of what a person calls a revision
@@ -61,6 +61,10 @@ class History:
         expect(output, f"the commits between {other} and {revision} could not be listed")
         found = [Revision(line) for line in output.stdout.decode("ascii").split()]
         return len(found), tuple(self.commit(one) for one in found[:limit])
+
+    def blob(self, blob: BlobId) -> bytes:
+        """The bytes of a file by its id; raises NotFound."""
+        return self._trees.read(blob)
 
     def read(
         self, revision: Revision, path: str = ".", *, suffixes: tuple[str, ...] = ("",)

@@ -11,11 +11,11 @@ clone's settings. It is told the clone's refs, for they say what need not be sen
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+from reconciler.edges.git.beside import beside
 from reconciler.edges.git.remote import check_head_ref, check_ref, check_revision, local_path
 from reconciler.edges.git.run import Access, Ending, Git, Output, mask
 from reconciler.edges.git.write import RECEIVE_PACK, push_error
@@ -76,6 +76,12 @@ class Origin:
         output = self._talk(words, then=read, missing="couldn't find remote ref")
         return found[0] if output.ok else None
 
+    def refs_under(self, prefix: str) -> dict[str, Revision]:
+        """What is there under a prefix of refs, by full name. Raises Unreachable."""
+        output = self._talk(["ls-remote", "--quiet", "--", self.address, f"{check_ref(prefix)}/*"])
+        rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
+        return {name: check_revision(found) for found, _, name in rows if name.startswith(f"{prefix}/")}
+
     def push(self, ref: str, revision: Revision, expected: Revision | None) -> None:
         """Move a ref there from `expected` (None: there is none) to a commit of the clone.
 
@@ -111,40 +117,13 @@ class Origin:
     @contextmanager
     def _beside(self) -> Iterator[tuple[Git, Callable[[str], Access]]]:
         """An empty repository with the clone's objects and refs, and what git is let to do in it by protocol."""
-        objects = self._line(["rev-parse", "--path-format=absolute", "--git-path", "objects"])
-        shallow = Path(self._line(["rev-parse", "--path-format=absolute", "--git-path", "shallow"]))
-        refs = self._clone.run(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes"])
         own = {name: os.environ[name] for name in _PASSED if name in os.environ}
-        with tempfile.TemporaryDirectory(prefix="reconciler-") as made:
-            folder = Path(made)
-            for name in ("objects", "refs"):
-                (folder / name).mkdir()
-            (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-            (folder / "config").write_text(
-                f'[core]\n\trepositoryformatversion = 0\n\tbare = true\n[remote "origin"]\n\turl = "{self.address}"\n',
-                encoding="utf-8",
-            )  # the address: a person's settings may differ by it (includeIf.hasconfig)
-            (folder / "packed-refs").write_bytes(b"# pack-refs with: sorted\n" + _sorted(refs.stdout))
-            if shallow.is_file():
-                (folder / "shallow").write_bytes(shallow.read_bytes())
+        with beside(self._clone, address=self.address) as (git, objects):
 
             def access(protocols: str) -> Access:
-                return Access(
-                    protocols=protocols, environment={**own, "GIT_OBJECT_DIRECTORY": objects}, without=_OWN
-                )  # fmt: skip
+                return Access(protocols=protocols, environment={**own, **objects}, without=_OWN)
 
-            yield Git(folder), access
-
-    def _line(self, words: Sequence[str]) -> str:
-        output = self._clone.run(words)
-        if not output.ok:
-            raise Refused(f"{self._clone.folder} cannot be read: {output.detail}")
-        return output.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
-
-
-def _sorted(rows: bytes) -> bytes:
-    lines = sorted((line for line in rows.split(b"\n") if line), key=lambda line: line.partition(b" ")[2])
-    return b"".join(line + b"\n" for line in lines)
+            yield git, access
 
 
 def _checked(address: str) -> tuple[str, str]:
