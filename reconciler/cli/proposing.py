@@ -185,27 +185,19 @@ class Proposer:
     base: Base
     author: "Actor"
     forge: "Place"
-    key: str = ""
-    """What commits are signed with, where the person signs theirs with SSH."""
+    sign: "Callable[[bytes], str] | None" = None
+    """Signs commits, where the person signs theirs with SSH."""
 
     @classmethod
     def of(cls, base: Base, *, pull: bool, key: str = "") -> "Proposer":
         """The person and their forge, as git's settings say; raises Misused for what lacks."""
         from reconciler.cli.forge import NONE, Place, place
-        from reconciler.edges.git.commit import Actor
 
         checkout = base.checkout
-        name, email = checkout.config("user.name"), checkout.config("user.email")
-        if not name or not email:
-            raise Misused(
-                "git does not know who you are, and a commit says who made it",
-                hint='git config --global user.name "YOUR NAME" && git config --global user.email YOU@EXAMPLE.COM',
-            )
         nowhere = Place(kind=NONE, origin=checkout.config("remote.origin.url"), url="", project="")
-        signs = checkout.own_config("commit.gpgSign") == "true" and checkout.own_config("gpg.format") == "ssh"
         return cls(
-            base=base, author=Actor(name=name, email=email), forge=place(checkout) if pull else nowhere,
-            key=(key or checkout.config("user.signingkey")) if signs else "",
+            base=base, author=committer(checkout), forge=place(checkout) if pull else nowhere,
+            sign=commit_signer(checkout, key),
         )  # fmt: skip
 
     def propose(self, change: Change) -> int:
@@ -238,7 +230,7 @@ class Proposer:
         prefix = "" if base.folder == "." else f"{PurePosixPath(base.folder)}/"
         revision = checkout.commit_on(
             base.revision, {f"{prefix}{path}": data for path, data in change.files.items()},
-            f"{change.title}\n\n{change.body}", self.author, when=datetime.now(UTC), sign=self._commit_signer(),
+            f"{change.title}\n\n{change.body}", self.author, when=datetime.now(UTC), sign=self.sign,
         )  # fmt: skip
         checkout.push_ref(ref, revision, there)
 
@@ -256,13 +248,28 @@ class Proposer:
             for path, data in change.files.items()
         )
 
-    def _commit_signer(self) -> "Callable[[bytes], str] | None":
-        if not self.key:
-            return None
-        from reconciler.edges.keys import sign
-        from reconciler.trust.sshsig import GIT_NAMESPACE
 
-        return lambda payload: sign(self.key, payload, GIT_NAMESPACE)
+def committer(checkout: "Checkout") -> "Actor":
+    """Who makes commits, as git's settings say; raises Misused where they do not."""
+    from reconciler.edges.git.commit import Actor
+
+    name, email = checkout.config("user.name"), checkout.config("user.email")
+    if not name or not email:
+        raise Misused(
+            "git does not know who you are, and a commit says who made it",
+            hint='git config --global user.name "YOUR NAME" && git config --global user.email YOU@EXAMPLE.COM',
+        )
+    return Actor(name=name, email=email)
+
+
+def commit_signer(checkout: "Checkout", key: str) -> "Callable[[bytes], str] | None":
+    """What signs commits; None where the person's own settings do not sign theirs with SSH."""
+    from reconciler.edges.keys import sign
+    from reconciler.trust.sshsig import GIT_NAMESPACE
+
+    signs = checkout.own_config("commit.gpgSign") == "true" and checkout.own_config("gpg.format") == "ssh"
+    chosen = (key or checkout.config("user.signingkey")) if signs else ""
+    return (lambda payload: sign(chosen, payload, GIT_NAMESPACE)) if chosen else None
 
 
 def _supersede(forge: "Forge", number: int, branch: str) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from reconciler.cli.approving import bring_vote, signed_vote
 from reconciler.cli.proposing import code, plain
-from reconciler.cli.pulls import PullDesk, Way, pull_on_forge, still_there
+from reconciler.cli.pulls import PullDesk, Way, person_of, pull_on_forge, still_there
 from reconciler.cli.signing import chosen_key
 from reconciler.errors import EXIT_DONE, Misused, NotFound, Refused
 
@@ -46,7 +46,7 @@ def vote_on_pull(number: int, action: str, way: Way, *, key: str, trust: str, re
     signing = chosen_key(checkout, key)
     with pull_on_forge(checkout, number, way.branch) as (forge, pull):
         there = PullDesk.open(checkout, forge, pull, trust=trust, repository=repository)
-        chosen = _chosen(there, action, way, _person_of(there, signing))
+        chosen = _chosen(there, action, way, person_of(there.desk.trust, signing))
         _show(there, chosen, action, quietly=way.printing)
         _confirm(chosen, action, way)
         votes = [_signed(there, row, action, signing) for row in chosen]
@@ -59,18 +59,6 @@ def vote_on_pull(number: int, action: str, way: Way, *, key: str, trust: str, re
         else:
             print(_posted(there, forge, votes, action, way.reason))
     return EXIT_DONE
-
-
-def _person_of(there: PullDesk, key: str) -> str:
-    """Whose key it is; raises Refused for a stranger's."""
-    from reconciler.edges.keys import public_key
-    from reconciler.trust.people import owner
-
-    public = public_key(key)
-    found = owner(there.desk.trust, public.blob)
-    if found is None:
-        raise Refused(f"{public.fingerprint} belongs to nobody in the trust file, so it has no vote")
-    return found[0].name
 
 
 def _chosen(there: PullDesk, action: str, way: Way, person: str) -> "Sequence[Question]":

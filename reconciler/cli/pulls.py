@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.loop.snapshot import Snapshot
     from reconciler.model.ids import BlobId, ReleaseKey, Revision
     from reconciler.model.pull import PullRequest
+    from reconciler.model.trustfile import TrustFile
     from reconciler.model.vote import GivenVotes
 
 Watched = Annotated[
@@ -94,6 +95,18 @@ def fetched_head(checkout: "Checkout", pull: "PullRequest") -> "Revision":
     if head != pull.head:
         raise Refused(f"#{pull.number} moves at the moment: its head is {head[:12]}, and was {pull.head[:12]}")
     return head
+
+
+def person_of(trust: "TrustFile", key: str) -> str:
+    """Whose key it is; raises Refused for a stranger's."""
+    from reconciler.edges.keys import public_key
+    from reconciler.trust.people import owner
+
+    public = public_key(key)
+    found = owner(trust, public.blob)
+    if found is None:
+        raise Refused(f"{public.fingerprint} belongs to nobody in the trust file, so nothing that it signs counts")
+    return found[0].name
 
 
 def still_there(forge: "Forge", pull: "PullRequest") -> None:

@@ -65,32 +65,45 @@ def sign_file(root: Path, path: str, *, repository: str, key: str) -> Signed:
 
     `key` is what `edges.keys.sign` takes. Raises Invalid or Refused for what cannot be signed, Misused for the key.
     """
-    from reconciler.edges.keys import sign as sign_text
     from reconciler.loop.statements import SIGNATURE_SUFFIX
-    from reconciler.trust.sshsig import MAX_BLOCKS
 
     said = statement_at(root, path, repository)
+    beside = root / f"{path}{SIGNATURE_SUFFIX}"
+    signed, data = with_signature(path, said, existing(beside), key=key)
+    replace_file(beside, data)
+    return signed
+
+
+def with_signature(path: str, said: "Statement", before: bytes, *, key: str) -> tuple[Signed, bytes]:
+    """Sign a statement; the signature file of `path`, which was `before`, as it is after that. Raises Refused."""
+    from reconciler.edges.keys import sign as sign_text
+    from reconciler.trust.sshsig import MAX_BLOCKS
+
     block = sign_text(key, said.text(), said.namespace).encode("ascii")
     fingerprint, blob = signer_of(block)
-    beside = root / f"{path}{SIGNATURE_SUFFIX}"
-    before = BLOCK.findall(existing(beside))
-    holding = {key_in(old): old.rstrip(b"\r\n") + b"\n" for old in before if made_over(old, said)}
+    blocks = BLOCK.findall(before)
+    holding = {key_in(old): old.rstrip(b"\r\n") + b"\n" for old in blocks if made_over(old, said)}
     others = [old for owner, old in holding.items() if owner != blob]
     if len(others) >= MAX_BLOCKS:
-        raise Refused(f"{beside} holds {len(others)} signatures already, which is the most")
-    replace_file(beside, b"".join([*others, holding.get(blob, block)]))
-    return Signed(
+        raise Refused(f"{path}.sig holds {len(others)} signatures already, which is the most")
+    signed = Signed(
         path=path,
         subject=said.subject,
         fingerprint=fingerprint,
         before=blob in holding,
         kept=len(others),
-        dropped=len(before) - len(holding),
+        dropped=len(blocks) - len(holding),
     )
+    return signed, b"".join([*others, holding.get(blob, block)])
 
 
 def statement_at(root: Path, path: str, repository: str) -> "Statement":
     """What a signature of the document at `path` is made over; raises Invalid when it does not validate."""
+    return statement_in(path, read_document(root, path), repository)
+
+
+def statement_in(path: str, data: bytes, repository: str) -> "Statement":
+    """The same of a document's bytes, wherever they were read."""
     from reconciler.digest import sha256_of
     from reconciler.documents.index import misplaced
     from reconciler.documents.schema import parse
@@ -98,7 +111,6 @@ def statement_at(root: Path, path: str, repository: str) -> "Statement":
     from reconciler.model.trustfile import TrustFile
     from reconciler.trust.people import unusable_keys
 
-    data = read_document(root, path)
     loaded = parse(path, data)
     problems = list(misplaced(loaded))
     if isinstance(loaded.document, TrustFile):
@@ -206,20 +218,40 @@ def sign(
     changed: Annotated[
         bool, typer.Option("--changed", help="Every document that differs from the last commit.")
     ] = False,
+    pull: Annotated[
+        int | None,
+        typer.Option("--pr", metavar="N", min=1, help="What a pull request changes; the signatures are pushed to it."),
+    ] = None,
+    branch: Annotated[
+        str, typer.Option("--branch", metavar="NAME", help="With --pr: the watched branch; else the one of origin.")
+    ] = "",
     key: Annotated[str, typer.Option("--key", metavar="FILE", help="Your key; else git's user.signingkey.")] = "",
+    trust: Annotated[
+        str, typer.Option("--trust", metavar="FILE", help="With --pr: the trust file; else git's reconciler.trust.")
+    ] = "",
     repository: Repository = "",
 ) -> int:
     """Sign documents with your SSH key.
 
     The signature goes beside each document, in FILE.sig. The key stays with ssh-keygen, an agent or a hardware token.
+    With --pr everything that the pull request changes, that you may sign and that lacks a signature is signed, and the
+    signatures are pushed to its branch as one commit; your work tree stays as it is.
 
     Example: reconciler sign releases/prod/fraud-detector.yaml --key ~/.ssh/id_ed25519
+
+    Example: reconciler sign --pr 12
     """
     from reconciler.cli.tree import watched
     from reconciler.edges.git.checkout import Checkout
 
-    if bool(files) == changed:
-        raise Misused("name the documents to sign, or give --changed", hint="see `reconciler sign --help`")
+    if sum(map(bool, (files, changed, pull))) != 1:
+        raise Misused("name the documents to sign, or give --changed or --pr", hint="see `reconciler sign --help`")
+    if pull:
+        from reconciler.cli.pull_signing import sign_pull
+
+        return sign_pull(pull, branch=branch, key=key, trust=trust, repository=repository)
+    if branch or trust:
+        raise Misused(f"--{'branch' if branch else 'trust'} is for --pr")
     checkout = Checkout.find(files[0].parent if files else Path())
     root, name = watched(checkout), repository_name(checkout, repository)
     paths = [path_in(root, file) for file in files] if files else _changed_documents(checkout, root)

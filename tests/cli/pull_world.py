@@ -1,9 +1,8 @@
-"""What the tests of commands on pull requests share: a clone, its origin, and a forge over that, all in this process."""
+"""What tests of commands on pull requests share: a clone, its origin, and a forge over that, in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cli_world import ADA, ENVIRONMENT, RELEASE, World
@@ -82,7 +81,8 @@ def forged(world: World, reconciler: Callable[..., Any], monkeypatch: Any) -> It
     origin = Checkout.init_bare(world.folder / "origin.git")
     (world.folder / ".gitconfig").write_text(IDENTITY)
     world.checkout.set_config("remote.origin.url", str(origin))
-    world.checkout.set_config("reconciler.trust", str(world.trust(ada="platform", cy="risk", dee="risk", sam="science")))
+    trust = world.trust(ada="platform", cy="risk", dee="risk", sam="science")
+    world.checkout.set_config("reconciler.trust", str(trust))
     with LocalForge(origin, world.folder / "forge", {f"t-{name}": name for name in PEOPLE}) as local:
         settings = {"forge": "github", "forgeUrl": local.api, "forgeProject": "acme/models"}
         for name, value in settings.items():
@@ -96,9 +96,3 @@ def forged(world: World, reconciler: Callable[..., Any], monkeypatch: Any) -> It
         made.publish()
         made.set_token("t-cy")
         yield made
-
-
-def signature(path: Path) -> bytes:
-    """What lies beside a document; empty for nothing."""
-    file = path.with_name(f"{path.name}.sig")
-    return file.read_bytes() if file.exists() else b""
