@@ -128,14 +128,20 @@ def plan(
     config: Config = None,
     revision: Annotated[str, typer.Option(help="A commit of the watched repository; default: its branch.")] = "",
     worktree: Annotated[Path | None, typer.Option(help="A work tree, as if it were committed.")] = None,
+    pull: Annotated[
+        int | None, typer.Option("--pr", metavar="N", min=1, help="A pull request, as if it were merged now.")
+    ] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="text, markdown or json.")] = "text",
     everything: Annotated[bool, typer.Option("--all", help="Show releases that would not change, too.")] = False,
 ) -> int:
     """Show what the daemon would change next, and change nothing.
 
-    Ends with 0 when nothing would change and nothing is held, else with 1.
+    Of a pull request it is what the daemon's comment tells; markdown is that very comment. Ends with 0 when nothing
+    would change and nothing is held, else with 1.
 
     Example: reconciler plan --worktree . --output markdown
+
+    Example: reconciler plan --pr 12
     """
     from reconciler.config import find, load
     from reconciler.loop.preview import previews
@@ -143,9 +149,13 @@ def plan(
 
     if output not in ("text", "markdown", "json"):
         raise Misused(f"--output is text, markdown or json, not '{output}'")
-    if revision and worktree:
-        raise Misused("give --revision or --worktree, not both")
+    if sum(map(bool, (revision, worktree, pull))) > 1:
+        raise Misused("give one of --revision, --worktree and --pr")
     settings = load(find(config))
+    if pull:
+        from reconciler.cli.pull_plan import plan_pull
+
+        return plan_pull(settings, pull, output)
     if (revision or worktree) and len(settings.config.repositories) > 1:
         raise Misused("the settings watch several repositories: plan one of them with settings of its own")
     with onlooker(settings) as daemon:

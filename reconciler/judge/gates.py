@@ -15,12 +15,16 @@ from reconciler.trust.quorum import Outcome, Quorum
 SHOWN_PROBLEMS = 5
 
 
-def signature_gate(path: str, verification: Verification) -> Gate:
-    """Whether the people whom the trust file asks for signed this very manifest."""
+def signature_gate(path: str, verification: Verification, *, pull: int = 0) -> Gate:
+    """Whether the people whom the trust file asks for signed this very manifest.
+
+    `pull` is the pull request that it is told on, whose commands take its number; 0 for none.
+    """
     if verification.verified:
         return Gate(kind="Signature", open=True, reason="Verified", message=f"{path} is {verification.sentence}")
     why = verification.sentence or f"{_count(verification.missing, 'signature')} missing"
-    message = f"{path} is not verified: {why}; somebody who may release it runs: reconciler sign {path}"
+    command = f"reconciler sign --pr {pull}" if pull else f"reconciler sign {path}"
+    message = f"{path} is not verified: {why}; somebody who may release it runs: {command}"
     return Gate(kind="Signature", open=False, reason="NotVerified", message=message)
 
 
@@ -28,25 +32,27 @@ _OPENED_BY = {
     Outcome.REJECTED: "it opens when they take that back (a comment or review on the forge, else `reconciler approve "
     "{path}`), or with another text",
     Outcome.EXPIRED: "change it (a comment is enough), sign it and have it approved anew",
-    Outcome.STALE: "look at it as it is now and run: reconciler approve {path}",
-    Outcome.MISSING: "to give one, run: reconciler approve {path}",
+    Outcome.STALE: "look at it as it is now and run: reconciler approve {named}",
+    Outcome.MISSING: "to give one, run: reconciler approve {named}",
 }
 
 
 _ELSEWHERE = " --push, or put the signed block into a comment of the pull request"
+_HERE = ", or put the signed block into a comment of this pull request"
 _BY_REVIEW = ", or approve it there"
 
 
-def approval_gate(what: str, path: str, quorum: Quorum, *, by_review: bool = False) -> Gate:
+def approval_gate(what: str, path: str, quorum: Quorum, *, by_review: bool = False, pull: int = 0) -> Gate:
     """Whether the people whom the environment asks for approved `what`; `path` is what the command is given.
 
-    `by_review`: a review on the forge counts, too.
+    `by_review`: a review on the forge counts, too. `pull` is the pull request that it is told on, 0 for none: then the
+    command is given its number.
     """
     if quorum.met:
         return Gate(kind="Approval", open=True, reason=quorum.outcome, message=f"{what} has {quorum.sentence}")
-    opened = _OPENED_BY[quorum.outcome].format(path=path)
+    opened = _OPENED_BY[quorum.outcome].format(path=path, named=pull or path)
     if quorum.outcome in (Outcome.STALE, Outcome.MISSING):
-        opened += f"{_ELSEWHERE}{_BY_REVIEW if by_review else ''}"
+        opened += f"{_HERE if pull else _ELSEWHERE}{_BY_REVIEW if by_review else ''}"
     message = f"{what} is not approved: {quorum.sentence}; {opened}"
     return Gate(kind="Approval", open=False, reason=quorum.outcome, message=message)
 

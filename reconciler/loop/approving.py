@@ -78,9 +78,10 @@ class Consent:
 
 
 def consent_to_promote(
-    standing: Standing, snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, given: GivenVotes, now: datetime
-) -> Consent:
-    """What people said of the trunk's text for this release."""
+    standing: Standing, snapshot: Snapshot, status: ReleaseStatus, key: ReleaseKey, given: GivenVotes, now: datetime,
+    *, pull: int = 0,
+) -> Consent:  # fmt: skip
+    """What people said of the trunk's text for this release; `pull` is the pull request that it is told on, if any."""
     if standing.file is None or standing.closure is None or standing.environment is None:
         return nobody_asked(status)
     if promoted_here(standing, status):
@@ -90,7 +91,7 @@ def consent_to_promote(
     path = standing.file.path
     return consent(
         snapshot, status, standing.environment, Matter(key=key, digest=standing.closure, on="release", what=path),
-        path=path, authors=authors, begun=begun, given=given, now=now,
+        path=path, authors=authors, begun=begun, given=given, now=now, pull=pull,
     )  # fmt: skip
 
 
@@ -127,6 +128,7 @@ def consent(
     begun: bool,
     now: datetime,
     given: GivenVotes = NOTHING_GIVEN,
+    pull: int = 0,
 ) -> Consent:
     """What people said of a closure or a removal's statement, in files of the trunk and elsewhere (`given`)."""
     rules = environment.spec.approvals
@@ -134,7 +136,7 @@ def consent(
         return nobody_asked(status)
     found = _counted(snapshot, status, rules, matter, given, authors=authors, begun=begun, now=now, verb="approve")
     assert found.quorum is not None  # noqa: S101  # somebody is asked
-    return replace(found, gate=approval_gate(matter.what, path, found.quorum, by_review=rules.by_review))
+    return replace(found, gate=approval_gate(matter.what, path, found.quorum, by_review=rules.by_review, pull=pull))
 
 
 def prune_consent(

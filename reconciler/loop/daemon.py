@@ -26,6 +26,7 @@ from reconciler.loop.forges import Forges
 from reconciler.loop.home import Home
 from reconciler.loop.leader import RENEW, Leader, identity
 from reconciler.loop.ledger import Ledger
+from reconciler.loop.pulls.one import One
 from reconciler.loop.queue import WorkQueue
 from reconciler.loop.snapshot import Publication, Snapshot
 from reconciler.loop.sources import Source
@@ -367,6 +368,10 @@ class Daemon:
         for handle in self._fleet.handles(snapshot.repository).values():
             handle.cache.wait_synced(timeout)
         return snapshot
+
+    def pulls(self, repository: RepositoryName) -> One:
+        """What looks at one pull request of a repository. For previews; raises Misused without a forge."""
+        return self._forges.one(repository)
 
     # --- what people ask
 

@@ -42,6 +42,8 @@ class ReleaseFacts:
     """Clusters whose document ended since the last pass."""
     given: GivenVotes = NOTHING_GIVEN
     """Votes from elsewhere than the trunk's files."""
+    pull: int = 0
+    """The pull request on which it is told what merging it would do; 0 for the trunk as it is."""
 
     def settled(self) -> Self:
         """The same with a status that knows what clusters were told meanwhile, and which of them have ended."""

@@ -19,6 +19,7 @@ from reconciler.edges.forge.github_app import AppKey
 from reconciler.edges.forge.open import key_from, open_forge, pace_for, token_from
 from reconciler.edges.forge.protocol import Forge
 from reconciler.edges.git import Actor
+from reconciler.errors import Misused
 from reconciler.loop.pulls.one import One
 from reconciler.loop.pulls.proposing import Hand, Promoter
 from reconciler.loop.pulls.watch import PullRequests
@@ -70,22 +71,32 @@ class Forges:
         return threads
 
     def _open(self, row: RepositorySettings) -> PullRequests:
-        name, forge = RepositoryName(row.name), self._forge(row)
-        self._forges.append(forge)
-        one = One(
-            self._world, self._world.sources[name], self._world.ledgers[name], forge,
-            key=marker_key(self._settings.path(self._settings.config.signing.key_file)),
-            branch=row.branch, place=row.ledger.ref.removeprefix("refs/heads/"), coalesce=row.forge.coalesce,
-        )  # fmt: skip
-        signing = self._settings.config.signing
+        name, one, signing = RepositoryName(row.name), self._one(row), self._settings.config.signing
         hand = Hand(
             key=load_private_key(self._settings.path(signing.key_file).read_bytes()),
             actor=Actor(name=signing.name, email=signing.email), branch=row.branch, folder=row.path,
         )  # fmt: skip
-        promoter = Promoter(self._world, self._world.sources[name], self._world.ledgers[name], forge, hand, self._log)
+        world = self._world
+        promoter = Promoter(world, world.sources[name], world.ledgers[name], one.forge, hand, self._log)
         return PullRequests(
-            one, promoter, poll=row.poll, forks=row.forge.forks, leading=lambda: self._world.leader.leading,
-            now=self._now, log=self._log,
+            one, promoter, poll=row.poll, forks=row.forge.forks, leading=lambda: world.leader.leading, now=self._now,
+            log=self._log,
+        )  # fmt: skip
+
+    def one(self, name: RepositoryName) -> One:
+        """What looks at one pull request of a repository; raises Misused where the settings name no forge."""
+        row = next(row for row in self._settings.config.repositories if row.name == name)
+        if row.forge.type == "none":
+            raise Misused(f"the settings name no forge for {name}", hint="repositories[].forge says where it is")
+        return self._one(row)
+
+    def _one(self, row: RepositorySettings) -> One:
+        name, forge = RepositoryName(row.name), self._forge(row)
+        self._forges.append(forge)
+        return One(
+            self._world, self._world.sources[name], self._world.ledgers[name], forge,
+            key=marker_key(self._settings.path(self._settings.config.signing.key_file)),
+            branch=row.branch, place=row.ledger.ref.removeprefix("refs/heads/"), coalesce=row.forge.coalesce,
         )  # fmt: skip
 
     def _forge(self, row: RepositorySettings) -> Forge:

@@ -105,6 +105,7 @@ def gather(key: ReleaseKey, world: World) -> ReleaseFacts | None:
         commit=world.commit(key.repository, snapshot.revision),
         given=world.votes_given(key),
         now=world.now(),
+        pull=world.pull,
     ).settled()
 
 
@@ -112,7 +113,8 @@ def verify(facts: ReleaseFacts) -> Standing:
     """What the trunk's text is worth."""
     file = facts.snapshot.releases.get(facts.key)
     first_seen = _first_seen(facts, file.sha256) if file else facts.now
-    return stand(facts.key, facts.snapshot, facts.status.history, first_seen=first_seen, now=facts.now)
+    history, pull = facts.status.history, facts.pull
+    return stand(facts.key, facts.snapshot, history, first_seen=first_seen, now=facts.now, pull=pull)
 
 
 def _first_seen(facts: ReleaseFacts, manifest: str) -> datetime:
@@ -159,8 +161,8 @@ def fold(
 ) -> Judged:
     """All gates: of trust and documents, of what would end, of people, of time and of policies."""
     key, snapshot, status, given, now = facts.key, facts.snapshot, facts.status, facts.given, facts.now
-    consent = consent_to_promote(standing, snapshot, status, key, given, now)
-    found = ending(key, snapshot, standing, status, given, now)
+    consent = consent_to_promote(standing, snapshot, status, key, given, now, pull=facts.pull)
+    found = ending(key, snapshot, standing, status, given, now, pull=facts.pull)
     pruned = pruning(key, snapshot, standing.environment, status, facts.clusters, given, now)
     asked = tuple(gate for gate in (consent.gate, pruned.gate) if gate)
     held = waiting(facts.status, standing, facts.snapshot, facts.now)

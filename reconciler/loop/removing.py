@@ -70,17 +70,22 @@ class _Question:
     manifests: tuple[str, ...]
     given: GivenVotes
     now: datetime
+    pull: int
 
 
 def ending(
-    key: ReleaseKey, snapshot: Snapshot, standing: Standing, status: ReleaseStatus, given: GivenVotes, now: datetime
-) -> Ending:
-    """What ends of this release, by what the trunk asks for and what was told to clusters."""
+    key: ReleaseKey, snapshot: Snapshot, standing: Standing, status: ReleaseStatus, given: GivenVotes, now: datetime,
+    *, pull: int = 0,
+) -> Ending:  # fmt: skip
+    """What ends of this release, by what the trunk asks for and what was told to clusters.
+
+    `pull` is the pull request that it is told on, if any.
+    """
     texts = [standing.file.sha256] if standing.file else []
     texts += [status.manifest, *(ref.manifest for ref in (status.stable, status.candidate) if ref)]
     question = _Question(
         key=key, snapshot=snapshot, status=status, environment=standing.environment,
-        manifests=tuple(dict.fromkeys(text for text in texts if text)), given=given, now=now,
+        manifests=tuple(dict.fromkeys(text for text in texts if text)), given=given, now=now, pull=pull,
     )  # fmt: skip
     if standing.file is None:
         row = _judge(question, WHOLE, gone(key), begun=_begun(status, status.directives))
@@ -123,7 +128,7 @@ def _judge(question: _Question, cluster: str, what: str, *, begun: bool) -> Remo
     matter = Matter(key=key, digest=sha256_of(statement.text()), on="removal", what=f"the removal {file.path}")
     asked = consent(
         question.snapshot, question.status, question.environment, matter, path=file.path,
-        authors=verification.people, begun=begun, given=question.given, now=question.now,
+        authors=verification.people, begun=begun, given=question.given, now=question.now, pull=question.pull,
     )  # fmt: skip
     gate = Gate(kind="Removal", open=True, reason="RemovalSigned", message=f"{file.path} is {verification.sentence}")
     if begun:

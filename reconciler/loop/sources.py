@@ -217,7 +217,7 @@ class Source:
                 raise Unreachable(f"{self._branch} does not exist in {self.repository}")
             at = Revision(revision or head)
             self.mirror.trees.commit(at)
-            files = self.mirror.trees.walk(at, self._path).files
+            return self._peek(at, status)
         self.snapshot = snapshot_of(
             self.repository,
             files,
@@ -231,6 +231,14 @@ class Source:
         )
         return self.snapshot
 
+    def _peek(self, revision: Revision, status: RepositoryStatus) -> Snapshot:
+        """A commit as the trunk, so that one can ask what would come after it (`as_if`); with what people pushed."""
+        walked = self.mirror.trees.walk(revision, self._path)
+        self.snapshot = self._step(self._index, walked, revision, status.accepted, everything=True).snapshot
+        self._walked = walked
+        self._look_at_votes()
+        return self.snapshot
+
     def as_if(self, revision: Revision) -> Publication:
         """The trunk as it would be at a commit of the mirror, and whom the step to there concerns; nothing is accepted.
 
@@ -240,14 +248,22 @@ class Source:
             if self.snapshot is None or self._walked is None:
                 raise Retry(f"{self.repository} has not been read yet", reason="NotReadYet")
             walked = self.mirror.trees.walk(revision, self._path)
-            return self._index.fork().publish(
-                {row.path: row.after for row in changes(self._walked, walked)},
-                revision=revision,
-                trust=self._trust.mounted.file,
-                accepted=self.snapshot.accepted(),
-                rejected=tuple(str(entry) for entry in walked.rejected),
-                now=self._now(),
-            )
+            return self._step(self._index.fork(), walked, revision, self.snapshot.accepted())
+
+    def _step(
+        self, index: Index, walked: TreeSnapshot, revision: Revision, accepted: Mapping[str, AcceptedDocument], *,
+        everything: bool = False,
+    ) -> Publication:  # fmt: skip
+        """What an index comes to that has what was walked last, once it has this."""
+        return index.publish(
+            {row.path: row.after for row in changes(self._walked, walked)},
+            revision=revision,
+            trust=self._trust.mounted.file,
+            accepted=accepted,
+            rejected=tuple(str(entry) for entry in walked.rejected),
+            now=self._now(),
+            everything=everything,
+        )
 
     @staticmethod
     def _revision(found: Any) -> Revision:
@@ -268,16 +284,7 @@ class Source:
     ) -> None:
         """Publish the trunk at `revision`, once it is written down that we accepted it (`by` people, if rewritten)."""
         walked = self.mirror.trees.walk(revision, self._path)
-        changed: dict[str, BlobId | None] = {row.path: row.after for row in changes(self._walked, walked)}
-        publication = self._index.publish(
-            changed,
-            revision=revision,
-            trust=self._trust.mounted.file,
-            accepted=status.accepted,
-            rejected=tuple(str(entry) for entry in walked.rejected),
-            now=self._now(),
-            everything=everything,
-        )
+        publication = self._step(self._index, walked, revision, status.accepted, everything=everything)
         self._walked = walked
         self._unpublished |= publication.affected
         self._remember(publication.snapshot, status, by)

@@ -71,9 +71,10 @@ class Standing:
 
 
 def stand(
-    key: ReleaseKey, snapshot: Snapshot, history: Sequence[Promotion], *, first_seen: datetime, now: datetime
-) -> Standing:
-    """The standing of one release at the snapshot's revision."""
+    key: ReleaseKey, snapshot: Snapshot, history: Sequence[Promotion], *, first_seen: datetime, now: datetime,
+    pull: int = 0,
+) -> Standing:  # fmt: skip
+    """The standing of one release at the snapshot's revision; `pull` is the pull request that it is told on, if any."""
     file = snapshot.releases.get(key)
     environment = _environment(key, snapshot)
     if file is None:
@@ -86,7 +87,7 @@ def stand(
     if document is None or file.loaded is None:
         return _nothing(file, environment, first_seen, _closed("Document", "Invalid", file.problem))
     verification = _verified(key, file, snapshot, first_seen, now)
-    gates = [signature_gate(file.path, verification)]
+    gates = [signature_gate(file.path, verification, pull=pull)]
     notes, closed = _governing(file, snapshot)
     gates += closed
     resolved, problems = None, list(_unmet(file, snapshot))

@@ -81,13 +81,18 @@ class World:
         self.deleted: dict[TargetKey, datetime] = {}  # when a target's pass last deleted something
         self.shown: Mapping[RepositoryName, Snapshot] = {}
         """Trunks that are looked at in place of what the sources published: `showing`."""
+        self.pull = 0
+        """The pull request that such a trunk is the merge of; 0 for none."""
         self.unpack = lru_cache(maxsize=_UNPACKED)(unpack)
 
-    def showing(self, snapshot: Snapshot) -> "World":
-        """The same world with another trunk, for previews: nothing is written to it, and what it claims is its own."""
+    def showing(self, snapshot: Snapshot, *, pull: int = 0) -> "World":
+        """The same world with another trunk, for previews: nothing is written to it, and what it claims is its own.
+
+        `pull` is the pull request whose merge that trunk is.
+        """
         other = copy.copy(self)
         other.claims = Claims()
-        other.shown = {snapshot.repository: snapshot}
+        other.shown, other.pull = {snapshot.repository: snapshot}, pull
         return other
 
     @property

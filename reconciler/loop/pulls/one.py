@@ -26,6 +26,7 @@ from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, EnvironmentName, ReleaseKey, Revision
+from reconciler.model.pull import PullRequest
 from reconciler.model.record import OutboxEntry, Record
 from reconciler.plan.comment import render, written
 from reconciler.plan.following import Asked, ReleaseProgress, follow, summary
@@ -112,17 +113,27 @@ class One:
         tracked.others = tuple(row for row in comments if row.id != tracked.ours)
         tracked.unread = False
 
-    def _report(self, tracked: Tracked, found: Outcome, trunk: Snapshot, now: datetime) -> PullReport:
-        """All that the comment tells."""
+    def told(self, pull: PullRequest, now: datetime) -> tuple[PullReport, str]:
+        """All that the comment would tell now, and its text without our mark. Nothing is written anywhere."""
+        trunk, tracked = self._trunk(), Tracked(pull=pull, due=None)
+        self._read(tracked, now)
+        report = self._report(tracked, outcome(pull, self._source, trunk), trunk, now, writing=False)
+        return report, render(report, self.forge.comment_limit, marker="").body.lstrip("\n")
+
+    def _report(
+        self, tracked: Tracked, found: Outcome, trunk: Snapshot, now: datetime, *, writing: bool = True
+    ) -> PullReport:
+        """All that the comment tells; not `writing`: what people said is looked at and not written down."""
         bare = self._bare(tracked.pull.number, found, trunk, now)
         if found.publication is None:
             return bare
         keys = chosen(found)
-        if len(keys) > _LONG:
+        shown = self._world.showing(found.publication.snapshot, pull=tracked.pull.number)
+        if writing and len(keys) > _LONG:
             rows = (planning(name, limit=self.forge.description_limit) for name in bare.environments)
             self._publisher.statuses(found.head, rows)
-        shown = self._world.showing(found.publication.snapshot)
-        notes = self._voting.take(tracked, keys, shown, trunk, now)
+        take = self._voting.take if writing else self._voting.notes
+        notes = take(tracked, keys, shown, trunk, now)
         asked = "approve" in commands(row.body for row in tracked.others)
         return replace(_planned(bare, found, trunk, keys, shown), uncounted=notes, asked=asked)
 

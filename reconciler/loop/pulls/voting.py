@@ -37,16 +37,29 @@ class Voting:
         self, tracked: Tracked, keys: Iterable[ReleaseKey], shown: World, trunk: Snapshot, now: datetime
     ) -> tuple[str, ...]:
         """Hand over what counts of all that was said there, and write down what is new; sentences on what does not."""
-        asked = self._asked(keys, shown, trunk)
-        found = self._judged(tracked, asked, trunk, now)
-        self._bound = found.bound
+        asked, found = self._look(tracked, keys, shown, trunk, now)
         known = [fact for one in asked for fact in one.known]
         if entries := found.entries(known, trunk.documents("Environment"), now):
             for block in found.blocks:
                 self._source.mirror.write_blob(block)
             self._source.write_down(*entries)
-        shown.wake_releases(self._source.votes.take_pull(tracked.pull.number, found.given))
         return found.notes
+
+    def notes(
+        self, tracked: Tracked, keys: Iterable[ReleaseKey], shown: World, trunk: Snapshot, now: datetime
+    ) -> tuple[str, ...]:
+        """The same as `take`, and nothing is written down."""
+        return self._look(tracked, keys, shown, trunk, now)[1].notes
+
+    def _look(
+        self, tracked: Tracked, keys: Iterable[ReleaseKey], shown: World, trunk: Snapshot, now: datetime
+    ) -> tuple[Sequence[Asked], PullVotes]:
+        """Hand over what counts: what is asked, and the judgement."""
+        asked = self._asked(keys, shown, trunk)
+        found = self._judged(tracked, asked, trunk, now)
+        self._bound = found.bound
+        shown.wake_releases(self._source.votes.take_pull(tracked.pull.number, found.given))
+        return asked, found
 
     def _judged(self, tracked: Tracked, asked: Sequence[Asked], trunk: Snapshot, now: datetime) -> PullVotes:
         if self._bound is None:
