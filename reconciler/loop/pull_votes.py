@@ -138,8 +138,9 @@ def judge_pull(
 ) -> PullVotes:
     """Judge everything that people said on a pull request and pushed for its releases.
 
-    `forge` is what the trust file's `logins` call it; `refs` what was pushed, by release; `bound` as `bound_reviews` of
-    the ledger's records and the last judgement say; `trust` the trust file in force on the trunk.
+    `forge` is what the trust file's `logins` call it; `refs` what was given elsewhere, by release, of which only what
+    was pushed is looked at; `bound` as `bound_reviews` of the ledger's records and the last judgement say; `trust` the
+    trust file in force on the trunk.
     """
     blocks, notes = signed_blocks(pull, comments)
     judged = [*(_judge_block(row, asked, trust, now) for row in blocks)]
@@ -147,6 +148,7 @@ def judge_pull(
         _judge_block(row, asked, trust, now)
         for key in dict.fromkeys(one.matter.key for one in asked)
         for row in refs.get(key, NOTHING_GIVEN).signed
+        if row.source == "ref"  # what lies on other pull requests is no news on this one
     ]
     told: list[Cast | str] = []
     now_bound = dict(bound)

@@ -210,3 +210,11 @@ def test_a_removal_is_asked_about_as_well(release):
         f"cy approved the removal removals/prod/fraud-detector.sig of prod/fraud-detector "
         f"({asked.matter.digest.removeprefix('sha256:')[:12]}…) in a comment on #12"
     )
+
+
+def test_what_was_said_on_another_pull_request_is_not_told_on_this_one(release):
+    elsewhere = replace(
+        pushed(block("sha256:" + "0" * 64, "cy")), source="comment", origin="comment by cy on #3", pull=3
+    )
+    found = judged_pull(release, refs=[elsewhere])
+    assert (found.notes, found.cast) == ((), ())
