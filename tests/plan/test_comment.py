@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -34,11 +35,11 @@ from plan_reports import (
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Gate
 from reconciler.model.policy import PolicyResult, PolicyVerdict
-from reconciler.plan.comment import render, size
+from reconciler.plan.comment import render, size, written
 from reconciler.plan.diff import ClusterDiff, ObjectDiff
 from reconciler.plan.following import ClusterProgress, ReleaseProgress
 from reconciler.plan.marker import Stage, find
-from reconciler.plan.report import GoverningChange
+from reconciler.plan.report import GoverningChange, Merge
 
 GOLDEN = Path(__file__).parent / "golden"
 SEEN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -444,3 +445,27 @@ def test_after_the_merge_nothing_does_anything_either(text):
 def test_the_same_report_is_the_same_text():
     assert render(forty(), LIMIT, marker=MARKER) == render(forty(), LIMIT, marker=MARKER)
     assert small().digest == small().digest
+
+
+# --- a comment of ours that is found again
+
+
+@pytest.mark.parametrize("tree", ["77ab" * 10, ""], ids=["merged", "in conflict"])
+def test_a_found_comment_tells_base_tree_and_time_so_that_the_same_plan_has_the_same_words(tree):
+    told = report(preview(), merge=Merge(tree=tree, conflicts=() if tree else ("a.yaml",)))
+    body = render(told, LIMIT, marker=MARKER).body
+    later = replace(told, base="c0ffee" * 6 + "c0ff", at=told.at + timedelta(hours=1))
+    found = written(body, later)
+    assert found is not None
+    assert (found.base, found.merge.tree, found.at) == (told.base[:10], tree[:10], told.at)
+    assert render(found, LIMIT, marker=MARKER).body == body
+
+
+@pytest.mark.parametrize("body", ["", "somebody's words", MARKER], ids=["empty", "foreign", "only a marker"])
+def test_a_comment_in_another_form_tells_nothing(body):
+    assert written(body, report()) is None
+
+
+def test_a_comment_on_another_head_tells_nothing():
+    body = render(report(preview()), LIMIT, marker=MARKER).body
+    assert written(body, report(preview(), head="beef" * 10)) is None
