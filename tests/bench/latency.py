@@ -3,7 +3,7 @@
 A round is one push and, right after it, the probe: the objects of that very version under another name, applied raw
 with 16 in flight, until every Deployment is available. Both are seen by the same looks at the API servers. The clock
 starts when git wrote the branch's file. Woken: the daemon watches that file. Polled: no hint reaches the daemon, and
-pushes come at any time of its interval.
+pushes come at any time of its interval. Clusters that are given must be fresh, and keep what is made on them.
 """
 
 import random
@@ -54,27 +54,32 @@ class Rounds:
 
 
 def p6(options: Any) -> Iterator[dict[str, Any]]:
-    """Woken on 1 and 3 clusters, polled on one, and woken again among few releases."""
+    """Woken on 1 and 3 clusters, polled on one; then, where the clusters are ours to make, woken among few releases."""
     count, rounds = options.releases, 2 * options.rounds
     with _running(options, count) as play:
-        one, wide = play.rounds(_ONE, CLUSTERS[:1], rounds), play.rounds(_WIDE, CLUSTERS, rounds)
+        one = play.rounds(_ONE, CLUSTERS[:1], rounds)
+        yield from _figures(one, f"woken, 1 of {count} releases, 1 cluster")
+        yield from _figures(play.rounds(_WIDE, CLUSTERS, rounds), f"woken, 1 of {count} releases, 3 clusters")
         play.restart(deaf=True)
-        polled = play.rounds(_ONE, CLUSTERS[:1], rounds)
-    with _running(options, _FEW) as play:
-        few = play.rounds(_ONE, CLUSTERS[:1], rounds)
-    for name, found in (("1 cluster", one), ("3 clusters", wide)):
-        middle = median(found.probe)
-        yield figure("P6", f"woken, 1 of {count} releases, {name}: p50", median(found.ours), " s", "")
-        yield figure("P6", "… as a ratio to the probe's", median(found.ours) / middle, "", "≤ 1.5")
-        worst = percentile(found.ours, 0.99)
-        yield figure("P6", f"… p99 of {rounds} rounds, as a ratio to the probe's p50", worst / middle, "", "≤ 3")
-        yield figure("P6", "… probe, p50", middle, " s")
-        yield figure("P6", "… of it until the new Deployments are there, p50", median(found.made), " s")
-        yield figure("P6", "… until they are available, p50", median(found.live), " s")
-    mean = sum(polled.ours) / len(polled.ours)
-    yield figure("P6", f"polled every {POLL:.0f} s, 1 cluster: mean", mean, " s", f"≤ {POLL / 2 + 0.3:.1f} s")
-    ratio = median(one.ours) / median(few.ours)
-    yield figure("P6", f"woken p50 among {count} releases / among {_FEW}", ratio, "", "about 1")
+        polled = play.rounds(_ONE, CLUSTERS[:1], rounds).ours
+        goal = f"≤ {POLL / 2 + 0.3:.1f} s"
+        yield figure("P6", f"polled every {POLL:.0f} s, 1 cluster: mean", sum(polled) / len(polled), " s", goal)
+    if options.kubeconfig is None:  # a given cluster keeps what it has: another repository would be a rewritten one
+        with _running(options, _FEW) as play:
+            few = play.rounds(_ONE, CLUSTERS[:1], rounds)
+        ratio = median(one.ours) / median(few.ours)
+        yield figure("P6", f"woken p50 among {count} releases / among {_FEW}", ratio, "", "about 1")
+
+
+def _figures(found: Rounds, what: str) -> Iterator[dict[str, Any]]:
+    middle = median(found.probe)
+    yield figure("P6", f"{what}: p50", median(found.ours), " s", "")
+    yield figure("P6", "… as a ratio to the probe's", median(found.ours) / middle, "", "≤ 1.5")
+    worst = percentile(found.ours, 0.99) / middle
+    yield figure("P6", f"… p99 of {len(found.ours)} rounds, as a ratio to the probe's p50", worst, "", "≤ 3")
+    yield figure("P6", "… probe, p50", middle, " s")
+    yield figure("P6", "… of it until the new Deployments are there, p50", median(found.made), " s")
+    yield figure("P6", "… until they are available, p50", median(found.live), " s")
 
 
 class _running:  # noqa: N801  # used like a function
