@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from reconciler.cli.desk import trust_file
-from reconciler.cli.proposing import commit_signer, committer
+from reconciler.cli.proposing import commit_signer, committer, plain
 from reconciler.cli.pulls import fetched_head, person_of, pull_on_forge
 from reconciler.cli.signing import chosen_key, statement_in, with_signature
 from reconciler.errors import EXIT_DONE, Refused
@@ -55,7 +55,7 @@ def sign_pull(number: int, *, branch: str, key: str, trust: str, repository: str
             when=datetime.now(UTC), sign=commit_signer(checkout, key),
         )  # fmt: skip
         checkout.push_ref(f"refs/heads/{pull.head_branch}", revision, pull.head)
-        print(f"pushed {', '.join(files)} to {pull.head_branch} as {revision[:12]}: {pull.url}")
+        print(f"pushed {', '.join(files)} to {pull.head_branch} as {revision[:12]}: {plain(pull.url)}")
     return EXIT_DONE
 
 

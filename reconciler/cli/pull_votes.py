@@ -79,7 +79,7 @@ def _chosen(there: PullDesk, action: str, way: Way, person: str) -> "Sequence[Qu
     if not chosen:
         raise Refused("; ".join(dict.fromkeys(why for _, why in told)))
     for why in dict.fromkeys(why for _, why in told if why):
-        typer.echo(f"left out: {why}", err=True)
+        typer.echo(plain(f"left out: {why}"), err=True)
     return chosen
 
 
@@ -146,7 +146,7 @@ def _posted(there: PullDesk, forge: "Forge", votes: Sequence[_Vote], action: str
     made = forge.comment(there.pull.number, body)
     word = "approved" if action == "approve" else "rejected"
     names = ", ".join(f"{vote.question.key.environment}/{vote.question.key.name}" for vote in votes)
-    return f"{word} {names} as {votes[0].person}: {made.url or there.pull.url}"
+    return f"{word} {names} as {votes[0].person}: {plain(made.url or there.pull.url)}"
 
 
 def _comment(votes: Sequence[_Vote], action: str, reason: str) -> str:
@@ -170,4 +170,6 @@ def _uncounted(there: PullDesk, forge: "Forge", votes: Sequence[_Vote], body: st
         now=there.desk.now,
     )  # fmt: skip
     wanted = {(vote.question.asked.matter.digest, vote.person) for vote in votes}
-    return "" if wanted <= {(cast.fact.closure, cast.fact.person) for cast in found.cast} else "; ".join(found.notes)
+    if wanted <= {(cast.fact.closure, cast.fact.person) for cast in found.cast}:
+        return ""
+    return "; ".join(found.notes) or "the comment would not hold what was signed"

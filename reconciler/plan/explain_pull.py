@@ -14,7 +14,7 @@ from reconciler.plan.report import PullReport
 def pull_as_text(report: PullReport) -> str:
     """What merging would do, release by release, and what governs from then on."""
     head = f"#{report.number}: {report.head[:10]} into {report.base_branch} at {report.base[:10]}"
-    return "\n".join([head, *_no_plan(report)]) if _no_plan(report) else "\n".join([head, "", *_lines(report)])
+    return "\n".join([head, *(_no_plan(report) or ["", *_lines(report)])])
 
 
 def pull_as_data(report: PullReport) -> dict[str, Any]:

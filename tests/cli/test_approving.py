@@ -167,8 +167,8 @@ def test_a_vote_that_would_not_count_is_not_pushed(asked, origin):
         opened.resolve("refs/reconciler/approvals/prod/fraud/ada")
 
 
-def test_to_an_origin_somewhere_else_people_push_themselves(asked, world):
-    world.checkout.set_config("remote.origin.url", "ssh://git@example.com/acme/models.git")
+def test_an_origin_that_does_not_answer_is_told(asked, world):
+    world.checkout.set_config("remote.origin.url", "ssh://git@127.0.0.1:1/acme/models.git")
     said = asked("approve", FILE, "--push", who="cy")
-    assert said.code == 0
-    assert said.out.endswith(f"push it, and the daemon finds it with its next look: git push --force origin {REF}\n")
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("ssh://git@127.0.0.1:1/acme/models.git could not be reached: ")

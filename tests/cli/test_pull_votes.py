@@ -1,5 +1,6 @@
 """`approve 12` and `reject 12`: what merging a pull request asks, shown, signed and put on the forge as a comment."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -278,3 +279,33 @@ def test_a_no_is_over_the_statement_that_says_no(clone: Forged):
     digest = next(line.split()[-1] for line in said.err.splitlines() if line.startswith("  what "))
     statement = replace(approve_statement(key, digest), action="reject")
     assert check(signature, message=statement.text(), namespace=statement.namespace) is Check.VALID
+
+
+@pytest.mark.parametrize(("answer", "code", "comments"), [("y\n", 0, 1), ("n\n", 1, 0)])
+def test_on_a_terminal_several_are_signed_after_a_yes(clone: Forged, monkeypatch, answer, code, comments):
+    number = clone.pull("two", {FILE: NEWER, OTHER: SECOND})
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    said = clone.run("approve", number, who="cy")
+    assert (said.code, len(clone.comments(number))) == (code, comments), said
+    assert "approve all 2?" in said.err
+
+
+def test_more_than_a_comment_holds_is_refused_before_anything_is_signed(clone: Forged):
+    many = {f"releases/prod/r{n}.yaml": NEWER.replace("metadata: {name: fraud}", f"metadata: {{name: r{n}}}")
+            for n in range(21)}  # fmt: skip
+    number = clone.pull("many", many, sign=False)
+    refused(clone.run("approve", number, "--yes", who="cy"), 2, "21 signatures are asked for, and a comment holds 20")
+    assert clone.comments(number) == []
+
+
+def test_a_comment_that_would_not_count_is_not_posted(clone: Forged, monkeypatch):
+    number = clone.pull("newer", {FILE: NEWER})
+    monkeypatch.setattr("reconciler.cli.pull_votes._comment", lambda *_: "approved, trust me")
+    refused(clone.run("approve", number, who="cy"), 1, "nothing was posted: ")
+    assert clone.comments(number) == []
+
+
+def test_a_plan_is_of_one_thing(clone: Forged):
+    refused(clone.run("plan", "--pr", 7, "--revision", "main"), 2, "give one of --revision, --worktree and --pr")

@@ -1,4 +1,4 @@
-"""What a pull request asks, told from files and the ledger: the same as the passes ask, and whose turn it is."""
+"""What a pull request asks, told from files and the ledger: what the daemon asks, and whose turn it is."""
 
 from datetime import timedelta
 

@@ -105,6 +105,14 @@ def test_the_plan_on_the_command_line_is_the_comment(acme):
     said = run(*plan)
     assert (said.returncode, said.stderr) == (1, f"#{number} is closed: there is nothing to plan\n")
     assert run("plan", "--pr", "99", "--config", str(acme.people.settings)).returncode == 1
+    settings = acme.people.settings.with_name("plain.yaml")
+    rows = acme.people.settings.read_text().splitlines()
+    settings.write_text("\n".join(row for row in rows if not row.startswith("    forge: ")))
+    said = run("plan", "--pr", str(number), "--config", str(settings))
+    assert (said.returncode, said.stderr.splitlines()[0]) == (
+        2,
+        f"the settings name no forge for {acme.people.repository}",
+    )
 
 
 def without_time(comment: str) -> list[str]:
