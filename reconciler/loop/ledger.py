@@ -189,14 +189,9 @@ class Ledger:
 
     def votes_seen(self, key: ReleaseKey) -> tuple[ApprovalFact, ...]:
         """The same with those that wait: of a pull request, whose record the ledger has not got yet."""
-        return (*self.approvals(key), *ledger_votes.waiting_for(key, self._outbox()))
+        return (*self.approvals(key), *ledger_votes.waiting_for(key, self.outbox()))
 
-    def records(self) -> list[Record]:
-        """Every record, oldest first, with the repository's own that wait."""
-        waiting = [entry.record for entry in self._outbox() if not self.has(entry)]
-        return [*(link.record for link in self.chain.links), *waiting]
-
-    def _outbox(self) -> tuple[OutboxEntry, ...]:
+    def outbox(self) -> tuple[OutboxEntry, ...]:
         """The repository's own records that wait."""
         stored = self._home.repository(self.repository)
         return stored.value.status.outbox if stored else ()
@@ -204,7 +199,7 @@ class Ledger:
     def votes_told(self) -> list[tuple[Record, dict[str, bytes]]]:
         """Every record of a vote, oldest first, those that wait included, with the files that prove it."""
         files = self._mirror.trees.walk(self.head).files if self.head else {}
-        rows = ledger_votes.told(self.chain.links, self._outbox(), files)
+        rows = ledger_votes.told(self.chain.links, self.outbox(), files)
         return [(record, self._known_blobs(blobs)) for record, blobs in rows]
 
     def _known_blobs(self, blobs: Mapping[str, str]) -> dict[str, bytes]:
@@ -271,7 +266,7 @@ class Ledger:
     def pending(self) -> list[OutboxEntry]:
         """What the state objects have and the ledger has not, oldest first."""
         known = self._known
-        entries = list(self._outbox())
+        entries = list(self.outbox())
         for name, row in self._home.releases().items():
             outbox = row.value.status.outbox
             if not outbox or row.value.release.repository != self.repository:

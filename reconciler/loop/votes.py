@@ -35,6 +35,10 @@ class Votes:
         """What was given for one release."""
         return self._given.get(key, NOTHING_GIVEN)
 
+    def pulls(self) -> frozenset[int]:
+        """The pull requests that give something."""
+        return frozenset(self._places) - {_REFS}
+
     def take_pull(self, number: int, given: ByRelease) -> frozenset[ReleaseKey]:
         """What a pull request's comments and reviews give now, in place of what they gave; whom that concerns."""
         return self._take({number: given})

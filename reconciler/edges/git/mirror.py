@@ -189,6 +189,11 @@ class Mirror:
         with self.lock:
             self._delete(f"{_OTHERS}/{check_head_ref(ref).removeprefix('refs/')}")
 
+    def forget_ref(self, ref: str) -> None:
+        """Keep no longer what `fetch_ref` brought; the objects stay until somebody sweeps."""
+        with self.lock:
+            self._delete(f"{_OTHERS}/{check_ref(ref).removeprefix('refs/')}")
+
     def refs_under(self, prefix: str) -> dict[str, Revision]:
         """What the remote has under a prefix of refs (`refs/reconciler/trunk`): by full name; one `ls-remote`."""
         found = self._refs(f"{check_ref(prefix)}/*")

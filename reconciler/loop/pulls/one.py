@@ -6,27 +6,29 @@ environment says so) and never because somebody said it here. The order of effec
 then the comment.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from reconciler.edges.forge.answers import UNREACHABLE
+from reconciler.edges.forge.pace import LIMITED
 from reconciler.edges.forge.protocol import Forge
-from reconciler.errors import Retry
+from reconciler.edges.git.sweeping import sweep
+from reconciler.errors import NotFound, ReconcilerError, Retry
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.preview import previews_of
 from reconciler.loop.pulls.governed import governing_changes
 from reconciler.loop.pulls.outcome import Outcome, merged_asks, of_commit, outcome
 from reconciler.loop.pulls.publish import Publisher
 from reconciler.loop.pulls.timing import Posted, Wanted, after, when
-from reconciler.loop.pulls.tracked import Tracked
+from reconciler.loop.pulls.tracked import Barred, Tracked, commands, heard
 from reconciler.loop.pulls.voting import Voting
 from reconciler.loop.recording import Scene, merged_entry, planned_entry
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, EnvironmentName, ReleaseKey, Revision
-from reconciler.model.pull import PullRequest
+from reconciler.model.pull import PullState
 from reconciler.model.record import OutboxEntry, Record
 from reconciler.plan.comment import render, written
 from reconciler.plan.following import Asked, ReleaseProgress, follow, summary
@@ -41,7 +43,11 @@ _SAME_SECOND = timedelta(seconds=2)
 _UNTIL_ACCEPTED = timedelta(seconds=5)  # the trunk has not been read as far as the merge
 _UNTIL_WRITTEN = timedelta(seconds=1)  # the ledger comes before the comment
 _AGAIN = timedelta(minutes=5)
-_COMMAND = re.compile(r"(?m)^/reconciler (plan|approve)[ \t]*\r?$")
+_BARRED = timedelta(hours=1)  # until a head that was too large is tried again
+_NOTHING = timedelta(minutes=1)  # in which the forge says that it was merged, if it was
+_FOLLOWED = timedelta(days=1)  # in which the trunk comes to the merge, if it is to
+_SETTLED = timedelta(seconds=10)  # after which a list of comments has what we wrote
+_ASKED = 100  # pull requests of votes that the ledger tells of, the newest
 
 
 class One:
@@ -57,7 +63,7 @@ class One:
         self._source = source
         self._ledger = ledger
         self._key = key
-        self._branch = branch
+        self.branch = branch
         self._place = place
         self._coalesce = coalesce
         self._publisher = Publisher(forge, source.repository, key)
@@ -69,16 +75,35 @@ class One:
         """Whether there is a trunk to plan on."""
         return self._source.snapshot is not None
 
+    def begin(self, found: Collection[int]) -> None:
+        """Once the forge was listed for the first time: what was given by pull requests that were closed is gone."""
+        for number in sorted(self._source.votes.pulls() - set(found))[-_ASKED:]:
+            try:
+                closed = self.forge.pull(number).state is PullState.CLOSED
+            except NotFound:
+                closed = True
+            if closed:
+                self._world.wake_releases(self._voting.drop(number))
+
+    def stand_by(self) -> None:
+        """Another daemon leads, and writes what it wants."""
+        self._publisher.forget()
+        self._queued.clear()
+
+    def tidy(self) -> None:
+        """Keep the mirror small: heads that were given up and results of merges pile up in it."""
+        sweep(self._source.mirror)
+
     # --- before the merge
 
     def plan(self, tracked: Tracked, now: datetime) -> datetime | None:
         """Tell what merging it would do; returns when to look again. Raises Retry and what the forge refuses."""
         trunk = self._trunk()
         self._read(tracked, now)
-        found = outcome(tracked.pull, self._source, trunk)
-        if found.nothing and tracked.report:
-            return now + _UNTIL_ACCEPTED  # the trunk has it, and the forge will say so
-        tracked.outcome = found
+        found = self._outcome(tracked, trunk, now)
+        if self._on_trunk(tracked, found, now):
+            return now + _UNTIL_ACCEPTED
+        tracked.affected = found.affected if found.publication else None
         tracked.asks = found.asks
         report, body, full = self._worded(tracked, self._report(tracked, found, trunk, now))
         if tracked.report != report:
@@ -95,23 +120,47 @@ class One:
             raise Retry(f"{self.repository} has not been read yet", reason="NotReadYet")
         return trunk
 
-    def _read(self, tracked: Tracked, now: datetime) -> None:
-        """What people said, when there may be something new; and our own comment, the first time."""
+    def _outcome(self, tracked: Tracked, trunk: Snapshot, now: datetime) -> Outcome:
+        """What merging it would come to; a head that is too much is not fetched again and again."""
+        pull, barred = tracked.pull, tracked.barred
+        if barred is None or barred.head != pull.head or barred.until <= now:
+            try:
+                return outcome(pull, self._source, trunk)
+            except Retry as error:
+                if error.reason != "FetchRefused":
+                    raise
+                barred = tracked.barred = Barred(head=pull.head, sentence=error.message, until=now + _BARRED)
+        return Outcome(base=trunk.revision, head=pull.head, asks={}, refused=barred.sentence)
+
+    @staticmethod
+    def _on_trunk(tracked: Tracked, found: Outcome, now: datetime) -> bool:
+        """Whether the trunk has all of it and the forge will say so: not when that has been so for long."""
+        if not found.nothing or tracked.report is None:
+            tracked.nothing = None
+            return False
+        tracked.nothing = tracked.nothing or now
+        return now - tracked.nothing < _NOTHING
+
+    def _read(self, tracked: Tracked, now: datetime) -> bool:
+        """What people said, when there may be something new; and our own comment, the first time or when it is gone."""
         if tracked.read_again and tracked.read_again <= now:
             tracked.unread, tracked.read_again = True, None
         elif tracked.unread:
             tracked.read_again = now + _SAME_SECOND
         if not tracked.unread:
-            return
+            return False
         number = tracked.pull.number
         comments = tuple(self.forge.comments(number))
         tracked.reviews = tuple(self.forge.reviews(number)) if self._voting.by_review(self._trunk()) else ()
         found = self._publisher.ours(number, comments)
         if found and tracked.posted is None:
             tracked.stage, tracked.posted = found.stage, Posted(body=found.body, summary="", at=now)
+        elif found is None and tracked.posted and now - tracked.posted.at > _SETTLED:
+            tracked.ours = tracked.posted = None  # somebody deleted it
         tracked.ours = found.id if found else tracked.ours
-        tracked.others = tuple(row for row in comments if row.id != tracked.ours)
+        tracked.others = heard(comments, tracked.ours)
         tracked.unread = False
+        return True
 
     def told(self, pull: PullRequest, now: datetime) -> tuple[PullReport, str]:
         """All that the comment would tell now, and its text without our mark. Nothing is written anywhere."""
@@ -131,9 +180,9 @@ class One:
         shown = self._world.showing(found.publication.snapshot, pull=tracked.pull.number)
         if writing and len(keys) > _LONG:
             rows = (planning(name, limit=self.forge.description_limit) for name in bare.environments)
-            self._publisher.statuses(found.head, rows)
-        take = self._voting.take if writing else self._voting.notes
-        notes = take(tracked, keys, shown, trunk, now)
+            self._publisher.first_statuses(found.head, rows)
+        shown = self._world.showing(found.publication.snapshot)
+        notes = self._voting.take(tracked, keys, shown, trunk, now)
         asked = "approve" in commands(row.body for row in tracked.others)
         return replace(_planned(bare, found, trunk, keys, shown), uncounted=notes, asked=asked)
 
@@ -141,7 +190,7 @@ class One:
         """The report before anything is planned."""
         return PullReport(
             repository=self.repository, number=number, stage=Stage.PLANNED, head=found.head, base=found.base,
-            base_branch=self._branch, merge=Merge(conflicts=found.conflicts, unplanned=found.refused), at=now,
+            base_branch=self.branch, merge=Merge(conflicts=found.conflicts, unplanned=found.refused), at=now,
             environments=tuple(map(EnvironmentName, sorted(trunk.documents("Environment")))),
             ledger=f"{self._place}, pulls/{number}",
         )  # fmt: skip
@@ -186,49 +235,80 @@ class One:
         return Scene(repository=self.repository, revision=None, files={}, now=now)
 
     def _keep(self, entry: OutboxEntry) -> None:
-        """Write a record down, unless the ledger has it from before a restart."""
-        if not any(same_news(link.record, entry.record) for link in reversed(self._ledger.chain.links)):
-            self._source.write_down(entry)
+        """Write a record down, unless the ledger has it from before a restart, or is about to."""
+        waiting = any(same_news(row.record, entry.record) for row in self._ledger.outbox())
+        if waiting or any(same_news(link.record, entry.record) for link in reversed(self._ledger.chain.links)):
+            return
+        self._source.write_down(entry)
 
     # --- what a merge queue tries
 
-    def queue(self, now: datetime) -> None:
-        """Post the statuses of the commits that the forge's merge queue asks for: each is a merge result itself."""
+    def queue(self, now: datetime) -> list[str]:
+        """Post the statuses of the commits that the forge's merge queue asks for: each is a merge result itself.
+
+        Returns a sentence for each that could not be told; the next one is none the worse for it.
+        """
         prefix = self.forge.queue_prefix
         if not prefix:
-            return
-        mirror, trunk = self._source.mirror, self._trunk()
-        refs = mirror.refs_under(f"refs/heads/{prefix}{self._branch}")
-        for ref, revision in sorted(refs.items()):
-            if revision in self._queued or mirror.fetch_ref(ref) != revision:
-                continue  # told already, or it moved meanwhile
-            found = of_commit(revision, self._source, trunk)
-            shown = self._world.showing(found.snapshot)
-            report = _planned(self._bare(1, found, trunk, now), found, trunk, chosen(found), shown)
-            self._publisher.statuses(revision, statuses(report, limit=self.forge.description_limit))
-            self._queued.add(revision)
+            return []
+        try:
+            refs = self._source.mirror.refs_under(f"refs/heads/{prefix}{self.branch}")
+        except ReconcilerError as error:
+            return [error.message]
         self._queued &= set(refs.values())
+        said = []
+        for ref, revision in sorted(refs.items()):
+            try:
+                self._queue(ref, revision, now)
+            except ReconcilerError as error:
+                if isinstance(error, Retry) and error.reason in (UNREACHABLE, LIMITED):
+                    raise
+                said.append(f"{ref}: {error.message}")
+                if not isinstance(error, Retry):
+                    self._queued.add(revision)  # it will be no better the next time
+        return said
+
+    def _queue(self, ref: str, revision: Revision, now: datetime) -> None:
+        """Tell one of them, unless it was told or moved meanwhile."""
+        mirror, trunk = self._source.mirror, self._trunk()
+        if revision in self._queued or mirror.fetch_ref(ref) != revision:
+            return
+        mirror.forget_ref(ref)
+        found = of_commit(revision, self._source, trunk)
+        shown = self._world.showing(found.snapshot)
+        report = _planned(self._bare(1, found, trunk, now), found, trunk, chosen(found), shown)
+        self._publisher.statuses(revision, statuses(report, limit=self.forge.description_limit))
+        self._queued.add(revision)
 
     # --- after the merge
 
     def follow(self, tracked: Tracked, now: datetime) -> datetime | None:
         """Tell what became of what it asked for; returns when to look again, None when there is nothing more to say."""
         trunk, pull = self._trunk(), tracked.pull
-        self._read(tracked, now)
+        heard_now = self._read(tracked, now)
         if tracked.stage is Stage.ENDED or pull.merged is None:
             return None
         if not self._source.mirror.contains(trunk.revision, pull.merged):
-            return now + _UNTIL_ACCEPTED
+            late = now - (pull.merged_at or now) > _FOLLOWED
+            return None if late else now + _UNTIL_ACCEPTED
         asks = tracked.asks = tracked.asks or merged_asks(pull, self._source)
-        self._voting.take(tracked, asks, self._world, trunk, now)  # an approval may come late
-        digest = tracked.report.digest if tracked.report else ""
-        self._keep(merged_entry(self._scene(now), pull, plan=digest, releases=asks))
-        rows = [self._progress(one, trunk, now) for one in asks.values()]
+        if heard_now or tracked.judged != trunk.revision:
+            self._voting.take(tracked, asks, self._world, trunk, now)  # an approval may come late
+            tracked.judged = trunk.revision
+        self._note(tracked, now)
+        rows = self._progress(asks.values(), trunk, now)
         if not rows:
             return None
         if all(row.ended for row, _ in rows) and not all(written for _, written in rows):
             return now + _UNTIL_WRITTEN
         return self._tell_of(tracked, trunk, tuple(row for row, _ in rows), now)
+
+    def _note(self, tracked: Tracked, now: datetime) -> None:
+        """Write down that it was merged, once."""
+        if not tracked.noted:
+            digest = tracked.report.digest if tracked.report else ""
+            self._keep(merged_entry(self._scene(now), tracked.pull, plan=digest, releases=tracked.asks))
+            tracked.noted = True
 
     def _tell_of(
         self, tracked: Tracked, trunk: Snapshot, rows: tuple[ReleaseProgress, ...], now: datetime
@@ -252,28 +332,36 @@ class One:
         found = Outcome(base=trunk.revision, head=pull.head, asks={})
         return self._bare(pull.number, found, trunk, pull.merged_at or now)
 
-    def _progress(self, asked: Asked, trunk: Snapshot, now: datetime) -> tuple[ReleaseProgress, bool]:
-        """How far one release is, and whether the ledger has all that is to be told of it."""
-        key = asked.key
-        stored = self._world.release_state(key)
-        status = stored.status if stored else None
-        seen = self._world.clusters_of(key)
-        names = status.directives if status else ()
-        file = trunk.releases.get(key)
-        row = follow(
-            asked,
-            status,
-            trunk=file.sha256 if file else None,
-            targets={name: seen[ClusterName(name)].state if ClusterName(name) in seen else None for name in names},
-            now=now,
-        )
-        written = all(self._ledger.has(entry) for entry in (status.outbox if status else ()))
-        return (replace(row, record=self._record(key)) if row.ended and written else row), written
+    def _progress(self, asks: Iterable[Asked], trunk: Snapshot, now: datetime) -> list[tuple[ReleaseProgress, bool]]:
+        """How far each release is, and whether the ledger has all that is to be told of it."""
+        handles = self._world.fleet.handles(self.repository)
+        found = []
+        for asked in asks:
+            stored = self._world.release_state(asked.key)
+            status = stored.status if stored else None
+            file = trunk.releases.get(asked.key)
+            names = [ClusterName(name) for name in (status.directives if status else ())]
+            row = follow(
+                asked, status, trunk=file.sha256 if file else None,
+                targets={name: handles[name].target(asked.key) if name in handles else None for name in names},
+                now=now,
+            )  # fmt: skip
+            written = row.ended and all(self._ledger.has(entry) for entry in (status.outbox if status else ()))
+            found.append((row, written))
+        numbers = self._records({row.key for row, written in found if written})
+        return [(replace(row, record=numbers.get(row.key)), written) for row, written in found]
 
-    def _record(self, key: ReleaseKey) -> int | None:
-        """The number of the last record about a release."""
-        rows = (link.record for link in reversed(self._ledger.chain.links))
-        return next((row.sequence for row in rows if (row.environment, row.name) == (key.environment, key.name)), None)
+    def _records(self, keys: Collection[ReleaseKey]) -> Mapping[ReleaseKey, int]:
+        """The numbers of the last records about these releases: one look through the ledger for all of them."""
+        wanted: dict[tuple[str, str], ReleaseKey] = {(key.environment, key.name): key for key in keys}
+        found: dict[ReleaseKey, int] = {}
+        for link in reversed(self._ledger.chain.links):
+            if not wanted:
+                break
+            key = wanted.pop((link.record.environment, link.record.name), None)
+            if key is not None:
+                found[key] = link.record.sequence
+        return found
 
     # --- the end
 
@@ -297,15 +385,16 @@ def chosen(found: Outcome) -> list[ReleaseKey]:
     return [*sorted(found.asks), *sorted(rest)][:PLANNED]
 
 
-def commands(bodies: Iterable[str]) -> frozenset[str]:
-    """What people asked of us in their comments: a command stands on a line of its own."""
-    return frozenset(word for body in bodies for word in _COMMAND.findall(body))
-
-
 def same_news(one: Record, other: Record) -> bool:
-    """Whether two records tell the same of a pull request, at whatever time."""
-    return (
-        one.kind == other.kind
-        and one.detail.get("pull") == other.detail.get("pull")
-        and one.detail.get("plan") == other.detail.get("plan")
-    )
+    """Whether two records tell the same of a pull request, at whatever time; it is merged only once."""
+    if one.kind != other.kind:
+        return False
+    pull, another = one.detail.get("pull"), other.detail.get("pull")
+    if one.kind == "Merged":
+        return _commit(pull) == _commit(another)
+    return pull == another and one.detail.get("plan") == other.detail.get("plan")
+
+
+def _commit(pull: object) -> tuple[object, object]:
+    """Which pull request a record is of, and the commit that it ended in."""
+    return (pull.get("number"), pull.get("commit")) if isinstance(pull, dict) else (None, None)

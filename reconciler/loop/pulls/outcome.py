@@ -59,11 +59,11 @@ def outcome(pull: PullRequest, source: Source, trunk: Snapshot) -> Outcome:
     source.mirror.fetch_head(pull.ref, head)
     try:
         joined = merge(source.mirror, base, head)
+        if isinstance(joined, Conflicting):
+            return Outcome(base=base, head=head, asks={}, conflicts=joined.paths)
+        return _outcome(base, head, joined.revision, source, trunk)
     except Refused as error:
         return Outcome(base=base, head=head, asks={}, refused=error.message)
-    if isinstance(joined, Conflicting):
-        return Outcome(base=base, head=head, asks={}, conflicts=joined.paths)
-    return _outcome(base, head, joined.revision, source, trunk)
 
 
 def of_commit(revision: Revision, source: Source, trunk: Snapshot) -> Outcome:

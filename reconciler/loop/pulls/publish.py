@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.edges.forge.protocol import Forge
-from reconciler.errors import NotFound
+from reconciler.errors import NotFound, Refused
 from reconciler.model.ids import Revision
 from reconciler.model.pull import Comment, CommitStatus
 from reconciler.plan.marker import Stage, find
@@ -35,18 +35,29 @@ class Publisher:
         self._key = key
         self._login: str | None = None
         self._statuses: dict[Revision, dict[str, CommitStatus]] = {}
+        self._foreign: set[int] = set()  # comments with our first line that are not ours
+
+    def forget(self) -> None:
+        """Ask the forge anew what is there: somebody else wrote to it meanwhile."""
+        self._statuses.clear()
+        self._login = None
 
     def ours(self, number: int, comments: Sequence[Comment]) -> Ours | None:
         """Our comment among these: the oldest with our marker and, where the forge says who we are, our name."""
-        if self._login is None:
-            self._login = self._forge.login()
+        me = self._me()
         for comment in comments:
-            if self._login and comment.author != self._login:
+            if comment.id in self._foreign or (me and comment.author != me):
                 continue
             stage = find(comment.body, self._key, self._repository, number)
             if stage is not None:
                 return Ours(id=comment.id, body=comment.body, stage=stage)
         return None
+
+    def _me(self) -> str:
+        """Who we are there, asked for once; empty when the forge does not say."""
+        if self._login is None:
+            self._login = self._forge.login()
+        return self._login
 
     def comment(self, number: int, known: int | None, body: str) -> int:
         """Make the comment say `body`; returns which it is. `known` is the one that was found or made before."""
@@ -55,6 +66,10 @@ class Publisher:
                 self._forge.edit(number, known, body)
             except NotFound:
                 pass  # somebody deleted it
+            except Refused:
+                if self._me():
+                    raise
+                self._foreign.add(known)  # somebody copied our first line, and the forge does not say who we are
             else:
                 return known
         found = self.ours(number, self._forge.comments(number))
@@ -63,6 +78,11 @@ class Publisher:
         if found.body != body:
             self._forge.edit(number, found.id, body)
         return found.id
+
+    def first_statuses(self, commit: Revision, wanted: Iterable[CommitStatus]) -> None:
+        """Post the statuses of a commit that has none of these yet."""
+        there = self._there(commit)
+        self.statuses(commit, [status for status in wanted if status.context not in there])
 
     def statuses(self, commit: Revision, wanted: Iterable[CommitStatus]) -> None:
         """Post the statuses of a commit that are not there yet."""
