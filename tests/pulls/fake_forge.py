@@ -22,7 +22,7 @@ def a_pull(number: int = 7, **more: object) -> PullRequest:
     """An open pull request of somebody's."""
     given = {
         "number": number, "title": f"Try {number}", "author": "bo", "state": PullState.OPEN,
-        "head": Revision(f"{number:040x}"), "head_branch": f"try-{number}", "base_branch": "main",
+        "head": Revision(f"{abs(number):040x}"), "head_branch": f"try-{number}", "base_branch": "main",
         "ref": f"refs/pull/{number}/head", "url": f"https://forge.example/{number}", "moved": "1",
     }  # fmt: skip
     return PullRequest(**(given | more))  # type: ignore[arg-type]

@@ -25,4 +25,5 @@ def sweep(mirror: Mirror, *, every: float = EVERY, kept: str = KEPT) -> bool:
             return False
         stamp.touch()
         packed = mirror.git.run(["repack", "-q", "-a", "-d", "--cruft", f"--cruft-expiration={kept}"])
+        mirror.objects.close()  # the reading process holds what is gone
         return packed.ok and mirror.git.run(["prune", f"--expire={kept}"]).ok  # what was too old to be packed
