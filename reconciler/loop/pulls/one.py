@@ -275,8 +275,9 @@ class One:
             return
         mirror.forget_ref(ref)
         found = of_commit(revision, self._source, trunk)
-        shown = self._world.showing(found.snapshot)
-        report = _planned(self._bare(1, found, trunk, now), found, trunk, chosen(found), shown)
+        report = self._bare(1, found, trunk, now)
+        if found.publication is not None:
+            report = _planned(report, found, trunk, chosen(found), self._world.showing(found.snapshot))
         self._publisher.statuses(revision, statuses(report, limit=self.forge.description_limit))
         self._queued.add(revision)
 
@@ -386,15 +387,15 @@ def chosen(found: Outcome) -> list[ReleaseKey]:
 
 
 def same_news(one: Record, other: Record) -> bool:
-    """Whether two records tell the same of a pull request, at whatever time; it is merged only once."""
+    """Whether two records tell the same of a pull request, whenever and on whatever trunk; it is merged only once."""
     if one.kind != other.kind:
         return False
-    pull, another = one.detail.get("pull"), other.detail.get("pull")
     if one.kind == "Merged":
-        return _commit(pull) == _commit(another)
-    return pull == another and one.detail.get("plan") == other.detail.get("plan")
+        return _about(one, "commit") == _about(other, "commit")
+    return (*_about(one, "head"), one.detail.get("plan")) == (*_about(other, "head"), other.detail.get("plan"))
 
 
-def _commit(pull: object) -> tuple[object, object]:
-    """Which pull request a record is of, and the commit that it ended in."""
-    return (pull.get("number"), pull.get("commit")) if isinstance(pull, dict) else (None, None)
+def _about(record: Record, field: str) -> tuple[object, object]:
+    """Which pull request a record is of, and one of its commits."""
+    pull = record.detail.get("pull")
+    return (pull.get("number"), pull.get(field)) if isinstance(pull, dict) else (None, None)

@@ -68,7 +68,10 @@ def outcome(pull: PullRequest, source: Source, trunk: Snapshot) -> Outcome:
 
 def of_commit(revision: Revision, source: Source, trunk: Snapshot) -> Outcome:
     """The same of a commit that is a merge result itself: what a merge queue tries."""
-    return _outcome(trunk.revision, revision, revision, source, trunk)
+    try:
+        return _outcome(trunk.revision, revision, revision, source, trunk)
+    except Refused as error:
+        return Outcome(base=trunk.revision, head=revision, asks={}, refused=error.message)
 
 
 def _outcome(base: Revision, head: Revision, result: Revision, source: Source, trunk: Snapshot) -> Outcome:
