@@ -43,7 +43,7 @@ def test_a_normal_life_costs_one_comment_three_edits_at_most_and_each_status_onc
         acme.ledger.flush()
     assert "is Promoted" in acme.ours(1)
     writes = acme.forge.writes("comment", "edit")
-    assert [row[0] for row in writes][0] == "comment"
+    assert writes[0][0] == "comment"
     assert len(writes) <= 4
     contexts = [row.context for at, row in acme.forge.told if at == head]
     assert sorted(contexts) == sorted(set(contexts)), "nothing is sent twice"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.edges.git import Conflicting, fork_point, merge
-from reconciler.errors import Refused
+from reconciler.errors import ReconcilerError, Retry
 from reconciler.loop.snapshot import Publication, ReleaseFile, Snapshot
 from reconciler.loop.sources import Source
 from reconciler.model.ids import ReleaseKey, Revision
@@ -62,16 +62,23 @@ def outcome(pull: PullRequest, source: Source, trunk: Snapshot) -> Outcome:
         if isinstance(joined, Conflicting):
             return Outcome(base=base, head=head, asks={}, conflicts=joined.paths)
         return _outcome(base, head, joined.revision, source, trunk)
-    except Refused as error:
-        return Outcome(base=base, head=head, asks={}, refused=error.message)
+    except ReconcilerError as error:
+        return _refused(base, head, error)
 
 
 def of_commit(revision: Revision, source: Source, trunk: Snapshot) -> Outcome:
     """The same of a commit that is a merge result itself: what a merge queue tries."""
     try:
         return _outcome(trunk.revision, revision, revision, source, trunk)
-    except Refused as error:
-        return Outcome(base=trunk.revision, head=revision, asks={}, refused=error.message)
+    except ReconcilerError as error:
+        return _refused(trunk.revision, revision, error)
+
+
+def _refused(base: Revision, head: Revision, error: ReconcilerError) -> Outcome:
+    """A result that there cannot be, with the sentence on it; raises what may be another time."""
+    if isinstance(error, Retry) and error.reason != "PathMissing":
+        raise error
+    return Outcome(base=base, head=head, asks={}, refused=error.message)
 
 
 def _outcome(base: Revision, head: Revision, result: Revision, source: Source, trunk: Snapshot) -> Outcome:
