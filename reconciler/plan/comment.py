@@ -109,7 +109,19 @@ def _page(report: PullReport, marker: str, room: Room, cut: str) -> str:
 
 def _head(report: PullReport) -> list[str]:
     first = headline(report)
-    return [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
+    lines = [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
+    if report.unseen:
+        lines += [f"**Not planned, for there are too many:** {_more(report.unseen)}. Split the pull request.", ""]
+    if report.beside:
+        lines += [
+            f"**Not planned, for there are too many:** {_more(report.beside)}, whose own files do not change.",
+            "",
+        ]
+    return lines
+
+
+def _more(count: int) -> str:
+    return counted(count, "further release")
 
 
 def _foot(report: PullReport, cut: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The commit statuses of a pull request: one per environment, each with one sentence.
 
 Pure. Rules: success means that merging would be acted upon, by itself and without anybody; pending, that people whom
-the environment asks for have not said yes, or that nothing is known yet; failure, that another commit is needed.
+the environment asks for have not said yes, or that something is not known yet; failure, that another commit is needed.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,8 @@ def _judged(report: PullReport, environment: str, previews: Sequence[Preview]) -
     asked = [row for row in previews if outlook(row) is Outlook.ASKS]
     if asked:
         return StatusState.PENDING, _asks(asked)
+    if report.unseen:
+        return StatusState.PENDING, f"{counted(report.unseen, 'further release')} not planned; split the pull request"
     return StatusState.SUCCESS, _acts(environment, previews)
 
 

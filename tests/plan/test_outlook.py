@@ -295,3 +295,11 @@ def test_a_description_is_one_line_within_the_limit():
     assert len(description) == 140
     assert description.startswith("fraud-detector is held: not signed\ufffd xxx")
     assert description.endswith("…")
+
+
+def test_what_was_not_planned_is_no_success():
+    ready = report(preview(), unseen=1_000)
+    found = {row.context: (row.state, row.description) for row in statuses(ready, limit=140)}
+    assert set(found.values()) == {("pending", "1,000 further releases not planned; split the pull request")}
+    beside = {row.state for row in statuses(report(preview(), beside=1_000), limit=140)}
+    assert beside == {"success"}, "what others' documents change of them is not this pull request's to split"

@@ -1,6 +1,7 @@
-"""Makes the world of the loop's tests, and what the attacks share, importable."""
+"""Makes the world of the loop's tests, that of pull requests, and what the attacks share, importable."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "loop"), str(Path(__file__).parent)]
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / "loop"), str(_TESTS / "pulls"), str(Path(__file__).parent)]

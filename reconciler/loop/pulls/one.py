@@ -376,8 +376,11 @@ class One:
 def _planned(bare: PullReport, found: Outcome, trunk: Snapshot, keys: Iterable[ReleaseKey], shown: World) -> PullReport:
     """The report with what the releases' passes would come to."""
     previews = tuple(row for row in previews_of(shown, keys) if row.key in found.asks or not row.is_empty)
-    governing = governing_changes(trunk, found.snapshot)
-    return replace(bare, merge=Merge(tree=found.tree), previews=previews, governing=governing)
+    unseen = max(0, len(found.asks) - PLANNED)
+    return replace(
+        bare, merge=Merge(tree=found.tree), previews=previews, governing=governing_changes(trunk, found.snapshot),
+        unseen=unseen, beside=max(0, len(found.asks.keys() | found.affected) - PLANNED - unseen),
+    )  # fmt: skip
 
 
 def chosen(found: Outcome) -> list[ReleaseKey]:
