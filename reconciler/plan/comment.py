@@ -111,17 +111,14 @@ def _head(report: PullReport) -> list[str]:
     first = headline(report)
     lines = [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
     if report.unseen:
-        lines += [f"**Not planned, for there are too many:** {_more(report.unseen)}. Split the pull request.", ""]
+        lines += [_unplanned(report.unseen, ". Split the pull request."), ""]
     if report.beside:
-        lines += [
-            f"**Not planned, for there are too many:** {_more(report.beside)}, whose own files do not change.",
-            "",
-        ]
+        lines += [_unplanned(report.beside, ", whose own files do not change."), ""]
     return lines
 
 
-def _more(count: int) -> str:
-    return counted(count, "further release")
+def _unplanned(count: int, what: str) -> str:
+    return f"**Not planned, for there are too many:** {counted(count, 'further release')}{what}"
 
 
 def _foot(report: PullReport, cut: str) -> list[str]:

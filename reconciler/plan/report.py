@@ -54,8 +54,9 @@ class PullReport:
 
     `environments` are all that there are: each has a commit status. `uncounted` has a sentence for every signature of
     the comments and refs that did not count. `asked`: somebody wrote `/reconciler approve`. `progress` has a row per
-    release once it is merged. `unseen` are how many releases it changes that are not planned, for there are too many, and
-    `beside` how many that it concerns without changing them. `ledger` is where people find what was cut here; empty where nothing is kept.
+    release once it is merged. `unseen` are how many releases it changes that are not planned, for there are too many,
+    and `beside` how many that it concerns without changing them. `ledger` is where people find what was cut here; empty
+    where nothing is kept.
     """
 
     repository: str

@@ -44,11 +44,13 @@ def _judged(report: PullReport, environment: str, previews: Sequence[Preview]) -
     if refused:
         return StatusState.FAILURE, _refused(refused)
     asked = [row for row in previews if outlook(row) is Outlook.ASKS]
-    if asked:
-        return StatusState.PENDING, _asks(asked)
-    if report.unseen:
-        return StatusState.PENDING, f"{counted(report.unseen, 'further release')} not planned; split the pull request"
+    if asked or report.unseen:
+        return StatusState.PENDING, _asks(asked) if asked else _unseen(report.unseen)
     return StatusState.SUCCESS, _acts(environment, previews)
+
+
+def _unseen(count: int) -> str:
+    return f"{counted(count, 'further release')} not planned; split the pull request"
 
 
 def _refused(rows: Sequence[GoverningChange]) -> str:

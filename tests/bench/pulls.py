@@ -1,9 +1,9 @@
-"""P12: the plan of a pull request that changes 10 of 10,000 releases, from its head at the forge to the comment there.
+"""P12: the plan of a pull request that changes 10 of 10,000 releases, from its head at the forge to the comment.
 
-Ours is one look: fetch the head, merge, plan, render, three statuses and one comment, over HTTP to a forge. The probe is
-what cannot be saved by anybody who asks the API server: a fetch of the same head by git, a server-side dry run of every
-object that the plan tells of, and one comment. The releases were not released yet, so all their objects are new; the
-API server is the embedded one, in this process.
+Ours is one look: fetch the head, merge, plan, render, three statuses and one comment, over HTTP to a forge. The probe
+is what cannot be saved by anybody who asks the API server: a fetch of the same head by git, a server-side dry run of
+every object that the plan tells of, and one comment. The releases were not released yet, so all their objects are new;
+the API server is the embedded one, in this process, which answers far sooner than a real one.
 """
 
 import subprocess
@@ -87,7 +87,7 @@ def p12(options: Any) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         bed = Bed(Path(folder))
         try:
-            for turn in range(max(3, options.rounds)):
+            for turn in range(max(5, options.rounds)):
                 number, head = bed.head(turn)
                 pull = bed.forge.pull(number)
                 fetches.append(timed(lambda: _fetch(bed, Path(folder) / f"probe-{turn}", head))[0])  # noqa: B023

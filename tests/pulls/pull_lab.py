@@ -137,13 +137,21 @@ class PullLab:
 
 
 @contextlib.contextmanager
-def pull_lab(folder: Path, *, settings: str = "pace: 0s, coalesce: 1s", **options: Any) -> Iterator[PullLab]:
-    """Set the stage; `settings` are further lines of `forge:`, `options` the forge's."""
+def pull_lab(
+    folder: Path, *, settings: str = "pace: 0s, coalesce: 1s", token: str = "", hook: str = "", **options: Any
+) -> Iterator[PullLab]:
+    """Set the stage; `settings` are further lines of `forge:`, `token` and `hook` what its files hold.
+
+    `options` are the forge's.
+    """
+    token = token or "t-bot"
     with lab(folder, start=False) as made:
-        token = made.folder / "keys" / "bot-token"
-        token.touch(mode=0o600)
-        token.write_text("t-bot\n")
-        with LocalForge(made.origin, made.folder / "forge", TOKENS, name="acme/models", **options) as forge:
+        for name, text in (("bot-token", token), ("hook", hook)):
+            file = made.folder / "keys" / name
+            file.touch(mode=0o600)
+            file.write_text(f"{text}\n")
+        tokens = {**TOKENS, token: "reconciler-bot"}
+        with LocalForge(made.origin, made.folder / "forge", tokens, name="acme/models", **options) as forge:
             given = f"type: github, url: '{forge.api}', project: acme/models, tokenFile: keys/bot-token, {settings}"
             text = made.organisation.settings.read_text()
             text = text.replace("    trust: trust.yaml\n", f"    trust: trust.yaml\n    forge: {{{given}}}\n")

@@ -163,7 +163,8 @@ def test_a_fork_that_is_looked_at_runs_nothing_and_reads_no_secret(acme, tmp_pat
     ran = tmp_path / "ran"
     program = f"#!/bin/sh\ntouch {ran}\n"
     files = {
-        ".gitattributes": "* filter=x merge=x diff=x\n", ".gitmodules": f'[submodule "x"]\n\turl = ext::sh -c touch% {ran}\n',
+        ".gitattributes": "* filter=x merge=x diff=x\n",
+        ".gitmodules": f'[submodule "x"]\n\turl = ext::sh -c touch% {ran}\n',
         ".git-hooks/post-checkout": program, "hooks/post-merge": program, ".lfsconfig": f"[lfs]\n\turl = file://{ran}\n",
         STAGING: versioned((acme.work / STAGING).read_text(), "6.6.6", 0.99).replace(
             "  serving:\n", "  serving:\n    env: [{name: KEY, secretKeyRef: {name: api, key: key}}]\n"
