@@ -191,6 +191,11 @@ class Ledger:
         """The same with those that wait: of a pull request, whose record the ledger has not got yet."""
         return (*self.approvals(key), *ledger_votes.waiting_for(key, self.outbox()))
 
+    def records(self) -> list[Record]:
+        """Every record, oldest first, with the repository's own that wait."""
+        waiting = [entry.record for entry in self.outbox() if not self.has(entry)]
+        return [*(link.record for link in self.chain.links), *waiting]
+
     def outbox(self) -> tuple[OutboxEntry, ...]:
         """The repository's own records that wait."""
         stored = self._home.repository(self.repository)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [P1 P3 P5 P9 P10 P11 P12 POL P14] [--rounds N] [--kubeconfig F]`."""
+"""`python -m tests.bench [P1 P3 P5 P6 P9 P10 P11 P12 POL P14] [--rounds N] [--kubeconfig F]`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench import forge, ledger, plan, policies, pulls, rollout, signatures, start
+from tests.bench import forge, latency, ledger, plan, policies, pulls, rollout, signatures, start
 
 BENCHES = {
     "P1": rollout.p1_and_p3,

@@ -398,6 +398,7 @@ ANYTHING = st.text(max_size=120) | st.lists(PIECES, max_size=14).map("".join)
 
 
 @settings(max_examples=80, deadline=None)
+@example("0")
 @given(ANYTHING)
 @example(HOSTILE)
 @example(MARKER)
@@ -445,6 +446,30 @@ def test_after_the_merge_nothing_does_anything_either(text):
 def test_the_same_report_is_the_same_text():
     assert render(forty(), LIMIT, marker=MARKER) == render(forty(), LIMIT, marker=MARKER)
     assert small().digest == small().digest
+
+
+# --- a comment of ours that is found again
+
+
+@pytest.mark.parametrize("tree", ["77ab" * 10, ""], ids=["merged", "in conflict"])
+def test_a_found_comment_tells_base_tree_and_time_so_that_the_same_plan_has_the_same_words(tree):
+    told = report(preview(), merge=Merge(tree=tree, conflicts=() if tree else ("a.yaml",)))
+    body = render(told, LIMIT, marker=MARKER).body
+    later = replace(told, base="c0ffee" * 6 + "c0ff", at=told.at + timedelta(hours=1))
+    found = written(body, later)
+    assert found is not None
+    assert (found.base, found.merge.tree, found.at) == (told.base[:10], tree[:10], told.at)
+    assert render(found, LIMIT, marker=MARKER).body == body
+
+
+@pytest.mark.parametrize("body", ["", "somebody's words", MARKER], ids=["empty", "foreign", "only a marker"])
+def test_a_comment_in_another_form_tells_nothing(body):
+    assert written(body, report()) is None
+
+
+def test_a_comment_on_another_head_tells_nothing():
+    body = render(report(preview()), LIMIT, marker=MARKER).body
+    assert written(body, report(preview(), head="beef" * 10)) is None
 
 
 def test_that_of_too_many_releases_the_rest_is_not_planned_stands_in_every_size():

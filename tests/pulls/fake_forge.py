@@ -157,3 +157,13 @@ def fails_on(*names: str, error: Exception, times: int = 1_000_000) -> Fault:
             raise error
 
     return fault
+
+
+class NoPromoter:
+    """Promotes nothing by itself."""
+
+    def follows(self, key: object) -> bool:
+        return False
+
+    def turn(self, tracked: object, now: object) -> None:
+        return None

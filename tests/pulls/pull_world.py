@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import structlog
-from fake_forge import BOT, FakeForge, a_pull
+from fake_forge import BOT, FakeForge, NoPromoter, a_pull
 
 from reconciler.cli.install import apply_all
 from reconciler.cli.signing import sign_file
@@ -85,8 +85,9 @@ class PullWorld:
             place="reconciler/ledger", coalesce=COALESCE,
         )  # fmt: skip
         self.pulls = PullRequests(
-            self.one, poll=timedelta(seconds=30), forks=forks, leading=lambda: True, now=self.now, log=self.said
-        )
+            self.one, NoPromoter(), poll=timedelta(seconds=30), forks=forks, leading=lambda: True, now=self.now,
+            log=self.said,
+        )  # fmt: skip
         self.daemon._forges._pulls[self.name] = self.pulls
 
     def fresh(self) -> None:

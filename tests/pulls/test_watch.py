@@ -6,7 +6,7 @@ from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
-from fake_forge import NOW, FakeForge, a_pull, fails_on
+from fake_forge import NOW, FakeForge, NoPromoter, a_pull, fails_on
 
 from reconciler.errors import NotFound, Refused, Retry
 from reconciler.loop.pulls.watch import AGAIN, FOLLOWED, WATCHED, PullRequests
@@ -80,7 +80,7 @@ class Watch:
             debug=lambda *_, **__: None,
         )
         self.pulls = PullRequests(
-            self.one, poll=POLL, forks=forks, leading=lambda: self.leads, now=lambda: self.now, log=said,
+            self.one, NoPromoter(), poll=POLL, forks=forks, leading=lambda: self.leads, now=lambda: self.now, log=said,
         )  # fmt: skip
 
     def turn(self) -> list[tuple[str, int]]:

@@ -1,9 +1,10 @@
 """What a merge would come to, without merging: the tree of two commits joined, on no branch.
 
-Not a merge of anybody's branch, and nothing is pushed. Rules: the same two commits make the same commit, so that what
-was planned can be told from what was not; no merge driver and no filter is run, for a mirror configures none and a bare
-repository reads no attributes; a conflict is an answer with paths. What is made here belongs to no ref and goes when
-the mirror is made anew or swept (`sweeping`).
+Not a merge of anybody's branch, and nothing is pushed. Rules: the same two commits make the same commit, in the
+daemon's mirror and in a person's clone alike, so that what was planned can be told from what was not; no merge driver
+and no filter is run, for neither a mirror nor the repository beside a clone configures one, and a bare repository reads
+no attributes; a conflict is an answer with paths. What is made here belongs to no ref and goes when objects are swept
+(`sweeping`).
 """
 
 from collections.abc import Callable

@@ -28,7 +28,7 @@ from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, EnvironmentName, ReleaseKey, Revision
-from reconciler.model.pull import PullState
+from reconciler.model.pull import PullRequest, PullState
 from reconciler.model.record import OutboxEntry, Record
 from reconciler.plan.comment import render, written
 from reconciler.plan.following import Asked, ReleaseProgress, follow, summary
@@ -181,8 +181,8 @@ class One:
         if writing and len(keys) > _LONG:
             rows = (planning(name, limit=self.forge.description_limit) for name in bare.environments)
             self._publisher.first_statuses(found.head, rows)
-        shown = self._world.showing(found.publication.snapshot)
-        notes = self._voting.take(tracked, keys, shown, trunk, now)
+        take = self._voting.take if writing else self._voting.notes
+        notes = take(tracked, keys, shown, trunk, now)
         asked = "approve" in commands(row.body for row in tracked.others)
         return replace(_planned(bare, found, trunk, keys, shown), uncounted=notes, asked=asked)
 

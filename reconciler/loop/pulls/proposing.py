@@ -287,7 +287,7 @@ class _Turn:
     def conflicts(self, pull: PullRequest) -> bool:
         """Whether its plan says that it cannot be merged as it is."""
         plan = self.tracked.get(pull.number)
-        return bool(plan and plan.outcome and plan.outcome.head == pull.head and plan.outcome.conflicts)
+        return bool(plan and plan.report and plan.report.head == pull.head and plan.report.merge.conflicts)
 
 
 def title_of(ready: Ready) -> str:

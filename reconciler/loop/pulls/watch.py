@@ -2,8 +2,9 @@
 
 What is looked at and said is in `one`. A pull request is looked at when somebody pushed, commented or reviewed, when
 the trunk moved in a way that concerns it, when a gate of its plan opens by time, when a release that it changed moved
-on after the merge, and every few minutes; webhooks only say *look now*. A forge that is down or says "slower" costs
-time here and nowhere else, and what is wrong with one pull request keeps no other.
+on after the merge, and every few minutes; webhooks only say *look now*. Promotions that are due are asked for when
+nothing else is to be done. A forge that is down or says "slower" costs time here and nowhere else, and what is wrong
+with one pull request keeps no other.
 """
 
 import threading
@@ -15,6 +16,7 @@ from reconciler.edges.forge.answers import UNREACHABLE
 from reconciler.edges.forge.pace import LIMITED
 from reconciler.errors import NotFound, ReconcilerError, Retry
 from reconciler.loop.pulls.one import One
+from reconciler.loop.pulls.proposing import Promoter
 from reconciler.loop.pulls.tracked import Tracked, sound
 from reconciler.loop.snapshot import Publication
 from reconciler.model.ids import ReleaseKey
@@ -84,7 +86,10 @@ class PullRequests:
             concerned = [row for row in self._tracked.values() if row.merged and key in row.asks]
             for tracked in concerned:
                 tracked.look_at(self._now() + min(_SOON * (1 + len(tracked.asks) // _AT_ONCE), _ERROR))
-        if concerned:
+            promotes = self._promoter.follows(key)
+            if promotes:
+                self._promote_by(self._now() + PROMOTE_AGAIN)
+        if concerned or promotes:
             self._wanted.set()
 
     def _promote_by(self, moment: datetime) -> None:
@@ -176,7 +181,7 @@ class PullRequests:
     def _wait(self, now: datetime) -> float:
         with self._lock:
             moments = [row.due for row in self._tracked.values() if row.due]
-            moments += [self._poll_at] if self._poll_at else []
+            moments += [moment for moment in (self._poll_at, self._promote_at) if moment]
             first = min(moments, default=now)
             if self._pause:
                 first = max(first, self._pause)
@@ -293,3 +298,22 @@ class PullRequests:
             return _ERROR
         tracked.failures += 1
         return min(_ERROR * (1 << min(tracked.failures - 1, 10)), _LONGEST)
+
+    # --- promotions
+
+    def _promote(self, now: datetime) -> None:
+        """Ask for what is to be promoted by itself; every other matter of pull requests went first."""
+        with self._lock:
+            self._promote_at = None
+            tracked = list(self._tracked.values())
+        again = now + AGAIN
+        try:
+            again = min(self._promoter.turn(tracked, now) or again, again)
+        except Retry as error:
+            again = now + max(timedelta(seconds=error.after), _ERROR)
+            if error.reason in (LIMITED, UNREACHABLE):
+                raise
+            self._log.debug("promotions not proposed", repository=self._one.repository, error=error.message)
+        finally:
+            with self._lock:
+                self._promote_by(again)
