@@ -109,7 +109,8 @@ def _page(report: PullReport, marker: str, room: Room, cut: str) -> str:
 
 def _head(report: PullReport) -> list[str]:
     first = headline(report)
-    lines = [f"### {first.title}", "", *([f"{first.because}.", ""] if first.because else [])]
+    end = r"\." if first.because.isdecimal() else "."  # a number and a full stop alone begin a list
+    lines = [f"### {first.title}", "", *([f"{first.because}{end}", ""] if first.because else [])]
     if report.unseen:
         lines += [_unplanned(report.unseen, ". Split the pull request."), ""]
     if report.beside:
