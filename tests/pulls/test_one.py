@@ -319,16 +319,17 @@ def test_the_votes_of_one_that_was_closed_while_nobody_looked_are_dropped_at_the
     assert 990 not in acme.source.votes.pulls()
 
 
-def test_of_a_pull_request_with_three_thousand_releases_the_rest_is_told_and_is_no_success(acme):
+def test_of_a_pull_request_with_too_many_releases_the_rest_is_told_and_is_no_success(acme, monkeypatch):
+    monkeypatch.setattr(one, "PLANNED", 100)
     text = (acme.work / STAGING).read_text()
     path = STAGING.replace("fraud-detector", "m-{}")
-    files = {path.format(n): text.replace("name: fraud-detector\n", f"name: m-{n}\n", 1) for n in range(3_000)}
+    files = {path.format(n): text.replace("name: fraud-detector\n", f"name: m-{n}\n", 1) for n in range(150)}
     head = acme.open(40, acme.change(40, files))
     acme.turn()
-    assert "1,000 further releases. Split the pull request." in acme.ours(40)
+    assert "50 further releases. Split the pull request." in acme.ours(40)
     assert len(acme.ours(40)) <= acme.forge.comment_limit
     assert acme.status(head, "staging")[0] == "failure", "they are not signed"
-    assert acme.status(head, "prod") == ("pending", "1,000 further releases not planned; split the pull request")
+    assert acme.status(head, "prod") == ("pending", "50 further releases not planned; split the pull request")
     told = [row.description for at, row in acme.forge.told if at == head]
     assert told.count("is being planned") == 3, "while that takes long, once for each environment"
     writes = len(acme.forge.writes())

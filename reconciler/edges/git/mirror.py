@@ -30,6 +30,8 @@ _NOBODY = "0" * 40
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 _PACKS = 32  # more packs than this are joined: every read looks into each
 _LOOSE = 27  # objects in one of 256 folders, about 7,000 in all: what git itself takes for many
+HEAD_LIMIT = 64 * MIB  # bytes that a pull request may bring: the trunk's own fetch waits as long as that takes
+HEAD_SECONDS = 20.0  # … and how long it may take
 _SMALL = MIB  # bytes that a fetch of one small file may bring
 _LEFTOVERS = (
     "objects/pack/tmp_*",
@@ -179,8 +181,9 @@ class Mirror:
         with self.lock:
             self.ensure()
             (known,) = self.objects.info([check_revision(head)])
+            there = f"{_OTHERS}/{ref.removeprefix('refs/')}"
             if known is None and not self._contains_now(
-                self._fetch(ref, f"{_OTHERS}/{ref.removeprefix('refs/')}"), head
+                self._fetch(ref, there, limit=HEAD_LIMIT, seconds=HEAD_SECONDS), head
             ):
                 raise Retry(f"{ref} of {self.remote.shown} is not {head[:12]} any more.", reason="HeadMoved")
 
@@ -314,13 +317,15 @@ class Mirror:
         rows = (line.partition("\t") for line in output.stdout.decode("ascii", "replace").splitlines())
         return {name: Revision(check_revision(found)) for found, _, name in rows}
 
-    def _fetch(self, ref: str, into: str, *, limit: int = 0) -> Revision | None:
+    def _fetch(self, ref: str, into: str, *, limit: int = 0, seconds: float = 0.0) -> Revision | None:
         limit = min(limit or self.remote.fetch_limit, self.remote.fetch_limit)
         self._delete(_INCOMING)
         before = self._packs()
         arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
         arguments += ["--no-recurse-submodules", "--refmap=", "--", self.remote.address, f"{ref}:{_INCOMING}"]
-        output = self._talk(arguments, ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"], limit)
+        output = self._talk(
+            arguments, ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"], limit, seconds
+        )
         incoming = self._resolve(_INCOMING) if output.ok else None
         if incoming is None or (self.folder / "shallow").exists():
             cut_off = self._reached_limit(limit)
@@ -332,14 +337,14 @@ class Mirror:
         self.tidy()
         return incoming
 
-    def _talk(self, arguments: list[str], check: list[str], limit: int) -> Output:
+    def _talk(self, arguments: list[str], check: list[str], limit: int, seconds: float = 0.0) -> Output:
         """Talk to the remote; when that fails and our own mirror does not pass `check`, once more with a new one."""
         self.ensure()
         for last in (False, True):
             output = self.git.run(
                 arguments,
                 access=self.remote.access(),
-                timeout=self.remote.fetch_timeout,
+                timeout=min(seconds or self.remote.fetch_timeout, self.remote.fetch_timeout),
                 file_limit=limit,
             )
             if output.ok or output.ending is not Ending.EXITED or last or self._sound(check):
