@@ -62,7 +62,7 @@ class Desk:
         from reconciler.cli.worktree import read_tree
         from reconciler.documents.load import MAX_BYTES
         from reconciler.edges.git.checkout import Checkout
-        from reconciler.loop.snapshot import snapshot_of
+        from reconciler.loop.indexing import snapshot_of
         from reconciler.model.ids import RepositoryName, Revision
 
         checkout = Checkout.find(folder)

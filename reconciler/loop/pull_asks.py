@@ -15,10 +15,11 @@ from reconciler.loop.approving import Consent
 from reconciler.loop.chain import effective_in, promotions_in
 from reconciler.loop.facts import ReleaseFacts
 from reconciler.loop.governing import Recall
+from reconciler.loop.indexing import Index, Read
 from reconciler.loop.pull_votes import Asked, asked_of
 from reconciler.loop.pulls.outcome import asked
 from reconciler.loop.release import fold, verify
-from reconciler.loop.snapshot import Index, Read, Snapshot
+from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.standing import stand
 from reconciler.loop.vote_refs import asked as asking_environments
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision

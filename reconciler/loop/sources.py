@@ -20,11 +20,12 @@ from reconciler.edges.git.tree import Snapshot as TreeSnapshot
 from reconciler.errors import NotFound, ReconcilerError, Refused, Retry, Stalled, Unreachable
 from reconciler.loop.governing import THE_TRUST_FILE, hold_over
 from reconciler.loop.home import Home
+from reconciler.loop.indexing import Index, Read, snapshot_of
 from reconciler.loop.ledger import Ledger
 from reconciler.loop.mounted import TrustFiles
 from reconciler.loop.recording import Scene, changes_entries, trunk_accepted_entry, trunk_rewritten_entry
 from reconciler.loop.rewritten import Acceptance, accepted_sentence, ask_people, refusal, step_of
-from reconciler.loop.snapshot import Index, Publication, Read, Snapshot, snapshot_of
+from reconciler.loop.snapshot import Publication, Snapshot
 from reconciler.loop.statements import TRUST
 from reconciler.loop.vote_refs import VoteRefs, asked
 from reconciler.loop.votes import Votes

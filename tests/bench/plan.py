@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.documents.load import load
 from reconciler.documents.schema import parse
-from reconciler.loop.snapshot import Index
+from reconciler.loop.indexing import Index
 from reconciler.loop.standing import stand
 from reconciler.loop.statements import statement_of
 from reconciler.model.ids import BlobId, RepositoryName, Revision

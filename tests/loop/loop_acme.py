@@ -17,9 +17,10 @@ from reconciler.digest import sha256_of
 from reconciler.documents.schema import parse
 from reconciler.loop.apart import approval_path, config_removal_path, removal_path
 from reconciler.loop.approving import approve_statement
+from reconciler.loop.indexing import Index
 from reconciler.loop.progress import Fleeting
 from reconciler.loop.removing import removal_statement
-from reconciler.loop.snapshot import Index, Publication, Snapshot
+from reconciler.loop.snapshot import Publication, Snapshot
 from reconciler.loop.statements import statement_of
 from reconciler.model.ids import BlobId, ReleaseKey
 from reconciler.model.release import Effective

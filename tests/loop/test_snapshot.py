@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loop_acme import FRAUD, LIMIT, NOW, PROD, REPOSITORY, REVISION, TRUST, Published, Repo, key_of, snapshot, trust
 
 from reconciler.errors import Refused
-from reconciler.loop.snapshot import snapshot_of
+from reconciler.loop.indexing import snapshot_of
 from reconciler.loop.standing import stand
 
 ENVIRONMENT = "environments/prod.yaml"

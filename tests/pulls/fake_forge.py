@@ -162,8 +162,8 @@ def fails_on(*names: str, error: Exception, times: int = 1_000_000) -> Fault:
 class NoPromoter:
     """Promotes nothing by itself."""
 
-    def follows(self, key: object) -> bool:
+    def follows(self, _key: object) -> bool:
         return False
 
-    def turn(self, tracked: object, now: object) -> None:
+    def turn(self, _tracked: object, _now: object) -> None:
         return None

@@ -8,6 +8,7 @@ from fake_forge import fails_on
 from pull_world import PROD, STAGING, PullWorld, pull_world, versioned
 
 from reconciler.errors import Refused, Retry
+from reconciler.loop.pulls import one
 
 ENVIRONMENT = "environments/prod.yaml"
 LOST = Retry("the answer is lost", reason="ForgeUnreachable")

@@ -5,9 +5,10 @@ with whom it may talk, `mirror` fetches and accepts, `walk` and `tree` read, `me
 `write` commits and pushes.
 """
 
+from reconciler.edges.git.advance import Advance, Missing, Moved, NotFromStart, Rewritten, Unchanged
 from reconciler.edges.git.commit import Actor, Commit
 from reconciler.edges.git.merging import Conflicting, Merged, fork_point, merge
-from reconciler.edges.git.mirror import Advance, Mirror, Missing, Moved, NotFromStart, Rewritten, Unchanged
+from reconciler.edges.git.mirror import Mirror
 from reconciler.edges.git.remote import Remote, SshKey, Token, Watch, watches
 from reconciler.edges.git.tree import FileChange, Rejected, Snapshot, changes
 from reconciler.edges.git.walk import Trees

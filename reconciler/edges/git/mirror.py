@@ -9,10 +9,10 @@ empty repository. One process at a time may use a folder of mirrors.
 
 import shutil
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.digest import blob_id
+from reconciler.edges.git.advance import Advance, Missing, Moved, NotFromStart, Rewritten, Unchanged
 from reconciler.edges.git.fetching import fetch_failed, too_large
 from reconciler.edges.git.names import folder_name
 from reconciler.edges.git.objects import Objects
@@ -41,47 +41,6 @@ _LEFTOVERS = (
     "refs/**/*.lock",
     "fast_import_crash_*",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """The accepted revision moved forward."""
-
-    old: Revision | None
-    new: Revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unchanged:
-    """The remote still has the accepted revision."""
-
-    revision: Revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewritten:
-    """The remote's branch does not contain the accepted revision any more. The accepted one is kept."""
-
-    accepted: Revision
-    advertised: Revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotFromStart:
-    """Nothing was accepted before, and the branch does not contain the pinned start."""
-
-    start: Revision
-    advertised: Revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """The remote answered and has no such branch. What was accepted is kept."""
-
-    ref: str
-
-
-Advance = Moved | Unchanged | Rewritten | NotFromStart | Missing
 
 
 class Mirror:

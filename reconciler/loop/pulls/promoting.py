@@ -18,7 +18,8 @@ from reconciler.documents.splice import copied, splice
 from reconciler.errors import Invalid, Refused
 from reconciler.judge.upstream import Upstream, upstream_of
 from reconciler.loop.apart import WHOLE
-from reconciler.loop.snapshot import Read, ReleaseFile, Snapshot
+from reconciler.loop.indexing import Read
+from reconciler.loop.snapshot import ReleaseFile, Snapshot
 from reconciler.loop.standing import resolved_file
 from reconciler.model.branches import branch_of
 from reconciler.model.environment import Environment
