@@ -141,10 +141,6 @@ class Forges:
         if pulls:
             pulls.release_moved(key)
 
-    def troubles(self) -> list[str]:
-        """What keeps us from forges, one sentence each."""
-        return [f"the forge of {name}: {pulls.trouble}" for name, pulls in self._pulls.items() if pulls.trouble]
-
     def close(self) -> None:
         """Stop listening, and wake the threads so that they end."""
         if self._webhooks:

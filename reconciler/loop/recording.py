@@ -186,3 +186,18 @@ def changes_entries(
     kept = {(row.kind, row.name) for row in after.values()}
     gone = [(path, row) for path, row in sorted(before.items()) if (row.kind, row.name) not in kept]
     return entries + [removed_entry(scene, path, row) for path, row in gone]
+
+
+def same_news(one: Record, other: Record) -> bool:
+    """Whether two records tell the same of a pull request, whenever and on whatever trunk; it is merged only once."""
+    if one.kind != other.kind:
+        return False
+    if one.kind == "Merged":
+        return _about(one, "commit") == _about(other, "commit")
+    return (*_about(one, "head"), one.detail.get("plan")) == (*_about(other, "head"), other.detail.get("plan"))
+
+
+def _about(record: Record, field: str) -> tuple[object, object]:
+    """Which pull request a record is of, and one of its commits."""
+    pull = record.detail.get("pull")
+    return (pull.get("number"), pull.get(field)) if isinstance(pull, dict) else (None, None)

@@ -31,7 +31,7 @@ from reconciler.loop.vote_refs import VoteRefs, asked
 from reconciler.loop.votes import Votes
 from reconciler.model.facts import CommitFact
 from reconciler.model.ids import BlobId, ReleaseKey, RepositoryName, Revision
-from reconciler.model.plan import Condition, Told, conditions_of
+from reconciler.model.plan import Told, with_told
 from reconciler.model.record import ACCEPTED, SEEN, OutboxEntry
 from reconciler.model.repository import AcceptedDocument, RepositoryStatus
 from reconciler.model.trustfile import TrustFile
@@ -141,14 +141,13 @@ class Source:
         where = asked(self.snapshot) if self.snapshot else frozenset[str]()
         if self.snapshot is None or not where:
             return
-        said = self._refs.notes
         try:
             given = self._refs.look(self.mirror, where, self.snapshot.releases)
         except ReconcilerError as error:
             self._log.warning("approvals cannot be listed", repository=self.repository, error=error.message)
             return
-        if self._refs.notes != said:
-            self._log.warning("approvals ignored", repository=self.repository, sentence="; ".join(self._refs.notes))
+        if ignored := self._refs.news():
+            self._log.warning("approvals ignored", repository=self.repository, sentence=ignored)
         if affected := self.votes.take_refs(given):
             self._on_publish(Publication(snapshot=self.snapshot, affected=affected))
 
@@ -322,7 +321,7 @@ class Source:
         def change(now: RepositoryStatus) -> RepositoryStatus:
             if by and now.revision not in ("", before.revision):
                 raise Retry(f"{self.repository} moved on meanwhile", reason="StateMoved")
-            rows = self._conditions(now, synced, self._trust_told(snapshot))
+            rows = with_told(now.conditions, (synced, self._trust_told(snapshot)), self._now())
             return now.model_copy(update={**fields, "conditions": rows})
 
         self._home.change_repository(self.repository, self._branch, change)
@@ -388,12 +387,12 @@ class Source:
             self._log.error("trunk refused", repository=self.repository, reason=reason, sentence=message)
         told = Told(type=_SYNCED, status=synced, reason=reason, message=message)
         rows = (told, self._trust_told(self.snapshot))
-        if self._conditions(status, *rows) == status.conditions:
+        if with_told(status.conditions, rows, self._now()) == status.conditions:
             return
         self._home.change_repository(
             self.repository,
             self._branch,
-            lambda now: now.model_copy(update={"conditions": self._conditions(now, *rows)}),
+            lambda now: now.model_copy(update={"conditions": with_told(now.conditions, rows, self._now())}),
         )
 
     def _trust_told(self, snapshot: Snapshot | None) -> Told:
@@ -402,9 +401,3 @@ class Source:
         note = governed.note if governed else snapshot.refused.get(THE_TRUST_FILE, "") if snapshot else ""
         status, reason, message = self._trust.told(note)
         return Told(type=_TRUST_FILE, status=status, reason=reason, message=message)
-
-    def _conditions(self, before: RepositoryStatus, *told: Told) -> tuple[Condition, ...]:
-        """The conditions with ours as they are told now, in one order; those of others stay."""
-        ours = {row.type for row in told}
-        others = tuple(row for row in before.conditions if row.type not in ours)
-        return (*conditions_of(before.conditions, told, self._now()), *others)

@@ -65,6 +65,12 @@ class VoteRefs:
         self._known: dict[str, tuple[Revision, Found]] = {}
         self.notes: tuple[str, ...] = ()
         """What is ignored, in sentences."""
+        self._told: tuple[str, ...] = ()
+
+    def news(self) -> str:
+        """What is ignored, if that was not told yet; else empty."""
+        fresh, self._told = self.notes != self._told, self.notes
+        return "; ".join(self.notes) if fresh else ""
 
     def look(self, mirror: Refs, environments: Collection[str], first: Collection[ReleaseKey]) -> dict[
         ReleaseKey, GivenVotes

@@ -203,3 +203,10 @@ def conditions_of(before: tuple[Condition, ...], told: Iterable[Told], now: date
         condition(before, type_=row.type, status=row.status, reason=row.reason, message=row.message, now=now)
         for row in told
     )
+
+
+def with_told(before: tuple[Condition, ...], told: Iterable[Told], now: datetime) -> tuple[Condition, ...]:
+    """All conditions with these as they are told now, in one order; those of others stay."""
+    rows = tuple(told)
+    ours = {row.type for row in rows}
+    return (*conditions_of(before, rows, now), *(row for row in before if row.type not in ours))

@@ -13,6 +13,7 @@ from reconciler.plan.preview import Doing, Preview
 from reconciler.plan.report import GoverningChange, PullReport
 
 PREFIX = "reconciler/"
+_NOTHING = "nothing changes"
 
 
 def planning(environment: str, *, limit: int) -> CommitStatus:
@@ -30,6 +31,11 @@ def statuses(report: PullReport, *, limit: int, url: str = "") -> tuple[CommitSt
         state, sentence = _judged(report, name, previews)
         rows.append(_status(name, state, sentence, url, limit))
     return tuple(rows)
+
+
+def nothing_changes(status: CommitStatus) -> bool:
+    """Whether a status says no more than that its environment is as it was."""
+    return status.description.startswith(_NOTHING)
 
 
 def _judged(report: PullReport, environment: str, previews: Sequence[Preview]) -> tuple[StatusState, str]:
@@ -76,7 +82,7 @@ def _acts(environment: str, previews: Sequence[Preview]) -> str:
     if waits and not starts:
         return _first(waits, "starts by itself later")
     if not starts:
-        return f"nothing changes in {environment}"
+        return f"{_NOTHING} in {environment}"
     rest = f"; {counted(len(waits), 'release')} later" if waits else ""
     if len(starts) > 1:
         return f"merging starts {counted(len(starts), 'release')}: {listed([row.key.name for row in starts])}{rest}"

@@ -336,3 +336,17 @@ def test_of_a_pull_request_with_too_many_releases_the_rest_is_told_and_is_no_suc
     writes = len(acme.forge.writes())
     acme.later(301)
     assert len(acme.forge.writes()) == writes
+
+
+def test_what_keeps_us_from_the_forge_is_a_condition_of_the_repository_until_it_answers(acme):
+    def told():
+        rows = acme.daemon.world.home.repository(acme.name).value.status.conditions
+        return [(row.status, row.reason) for row in rows if row.type == "Forge"]
+
+    acme.turn()
+    assert ("False", "ForgeUnreachable") not in told()
+    acme.forge.before = fails_on("pulls", error=DOWN, times=1)
+    acme.later(31)
+    assert told() == [("False", "ForgeUnreachable")]
+    acme.later(31)
+    assert told() == [("True", "ForgeAnswers")]

@@ -31,12 +31,16 @@ class Ones:
         self.forge = forge
         self.looks: list[tuple[str, int]] = []
         self.forgotten: list[int] = []
+        self.troubles: list[tuple[str, str]] = []
         self.begun: list[set[int]] = []
         self.stood_by = 0
         self.fault = lambda _: None
         self.affected = frozenset({FRAUD})
         self.again: datetime | None = None
         self.ends = True
+
+    def say_trouble(self, message: str, reason: str) -> None:
+        self.troubles.append((message, reason))
 
     def begin(self, found) -> None:
         self.begun.append(set(found))
@@ -263,6 +267,7 @@ def test_a_forge_that_is_down_is_told_of_once_asked_again_later_and_found_again(
     assert watch.log == [("forge not reached", DOWN.message)]
     assert watch.later(POLL) == [("plan", 7)]
     assert watch.pulls.trouble == ""
+    assert watch.one.troubles == [(DOWN.message, DOWN.reason), ("", "")]
 
 
 def test_a_forge_that_lists_and_takes_nothing_is_told_of_once_too():

@@ -22,19 +22,20 @@ from reconciler.loop.pulls.outcome import Outcome, merged_asks, of_commit, outco
 from reconciler.loop.pulls.publish import Publisher
 from reconciler.loop.pulls.timing import Posted, Wanted, after, when
 from reconciler.loop.pulls.tracked import Barred, Tracked, commands, heard
+from reconciler.loop.pulls.trouble import say_trouble
 from reconciler.loop.pulls.voting import Voting
-from reconciler.loop.recording import Scene, merged_entry, planned_entry
+from reconciler.loop.recording import Scene, merged_entry, planned_entry, same_news
 from reconciler.loop.snapshot import Snapshot
 from reconciler.loop.sources import Source
 from reconciler.loop.world import World
 from reconciler.model.ids import ClusterName, EnvironmentName, ReleaseKey, Revision
 from reconciler.model.pull import PullRequest, PullState
-from reconciler.model.record import OutboxEntry, Record
+from reconciler.model.record import OutboxEntry
 from reconciler.plan.comment import render, written
 from reconciler.plan.following import Asked, ReleaseProgress, follow, summary
 from reconciler.plan.marker import Stage, marker
 from reconciler.plan.report import Merge, PullReport
-from reconciler.plan.statuses import PREFIX, planning, statuses
+from reconciler.plan.statuses import PREFIX, nothing_changes, planning, statuses
 
 PLANNED = 2_000  # releases of one pull request that are planned; of more the first, and the number of the rest is told
 _LONG = 50  # releases; while more are planned, the statuses say so
@@ -224,11 +225,11 @@ class One:
         """The record of what was shown; `text` is all of it where the comment has only a part."""
         if text:
             self._source.mirror.write_blob(text)
-        told = statuses(report, limit=_SENTENCE)
+        told = [row for row in statuses(report, limit=_SENTENCE) if not nothing_changes(row)]
         said = "; ".join(f"{row.context.removeprefix(PREFIX)}: {row.description}" for row in told)
         return planned_entry(
             self._scene(now), tracked.pull, report.base, plan=report.digest, releases=tracked.asks,
-            message=f"#{report.number} was planned: {said}", text=text,
+            message=f"#{report.number} was planned: {said or 'nothing changes'}", text=text,
         )  # fmt: skip
 
     def _scene(self, now: datetime) -> Scene:
@@ -366,6 +367,10 @@ class One:
 
     # --- the end
 
+    def say_trouble(self, message: str, reason: str) -> None:
+        """Keep what keeps us from the forge; empty: nothing does."""
+        say_trouble(self._world.home, self.repository, self.branch, message, reason, self._world.now())
+
     def forget(self, tracked: Tracked) -> None:
         """It needs to be looked at no more."""
         if not tracked.merged:
@@ -387,18 +392,3 @@ def chosen(found: Outcome) -> list[ReleaseKey]:
     """The releases that are planned: those that it changes first, and of very many the first."""
     rest = found.affected - found.asks.keys()
     return [*sorted(found.asks), *sorted(rest)][:PLANNED]
-
-
-def same_news(one: Record, other: Record) -> bool:
-    """Whether two records tell the same of a pull request, whenever and on whatever trunk; it is merged only once."""
-    if one.kind != other.kind:
-        return False
-    if one.kind == "Merged":
-        return _about(one, "commit") == _about(other, "commit")
-    return (*_about(one, "head"), one.detail.get("plan")) == (*_about(other, "head"), other.detail.get("plan"))
-
-
-def _about(record: Record, field: str) -> tuple[object, object]:
-    """Which pull request a record is of, and one of its commits."""
-    pull = record.detail.get("pull")
-    return (pull.get("number"), pull.get(field)) if isinstance(pull, dict) else (None, None)

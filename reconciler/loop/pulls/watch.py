@@ -33,6 +33,7 @@ _AT_ONCE = 50  # releases of one merge that are looked at in a second; of more l
 _ERROR = timedelta(seconds=30)
 _LONGEST = timedelta(hours=1)  # between two looks at one that fails
 _STANDBY = 1.0  # seconds
+_REFUSED = "ForgeRefused"
 
 
 class PullRequests:
@@ -171,12 +172,21 @@ class PullRequests:
         """Say what keeps us from the forge, once."""
         if self.trouble != error.message:
             self._log.warning("forge not reached", repository=self._one.repository, error=error.message)
+            self._say(error.message, error.reason if isinstance(error, Retry) else _REFUSED)
         self.trouble, self._telling = error.message, telling
 
     def _answered(self, *, telling: bool) -> None:
         """It answers again; that it lists what there is does not say that it takes what we tell it."""
-        if telling or not self._telling or not self._tracked:
+        if self.trouble and (telling or not self._telling or not self._tracked):
+            self._say("", "")
             self.trouble = ""
+
+    def _say(self, message: str, reason: str) -> None:
+        """Keep the trouble where people see it; who cannot be told now is told with the next one."""
+        try:
+            self._one.say_trouble(message, reason)
+        except ReconcilerError as error:
+            self._log.debug("trouble not kept", repository=self._one.repository, error=error.message)
 
     def _wait(self, now: datetime) -> float:
         with self._lock:
