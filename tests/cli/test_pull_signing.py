@@ -1,8 +1,8 @@
 """`sign --pr 12`: the signatures that a pull request lacks, committed onto its branch and onto nothing else."""
 
 import pytest
+from cli_pulls import ASKING, FILE, NEWER, Forged, forged
 from cli_world import ENVIRONMENT
-from pull_world import ASKING, FILE, NEWER, Forged, forged
 
 from reconciler.edges.git.checkout import history
 

@@ -4,8 +4,8 @@ import io
 from dataclasses import replace
 
 import pytest
+from cli_pulls import ASKING, FILE, NEWER, Forged, forged
 from cli_world import ENVIRONMENT, REPOSITORY
-from pull_world import ASKING, FILE, NEWER, Forged, forged
 
 from reconciler.loop.approving import approve_statement
 from reconciler.model.ids import ReleaseKey
