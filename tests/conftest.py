@@ -7,6 +7,7 @@ where RECONCILER_REQUIRE_CONTROLPLANE=1 says that it must be there.
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -27,6 +28,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 SCRIPTS = Path(__file__).parent / "controlplane"
+KEY = re.compile(r"[A-Za-z0-9+/]{24}")
 ABSENT = "real kube-apiserver: set KUBEBUILDER_ASSETS (make controlplane) or give --kubeconfig"
 
 
@@ -34,6 +36,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubeconfig", metavar="FILE", help="run the tests that need a real cluster on this one")
     parser.addoption("--seeds", type=int, default=3, metavar="N", help="how many random worlds tests/world plays")
     parser.addoption("--first-seed", type=int, default=0, metavar="N", help="the first of them")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Two processes that share the tests have to call them the same: a key that was just made is no name."""
+    text = val.decode("latin-1") if isinstance(val, bytes) else val
+    return argname if isinstance(text, str) and KEY.search(text) else None
+
+
+def pytest_report_header() -> str:
+    """What orders sets in this run."""
+    return f"PYTHONHASHSEED={os.environ.get('PYTHONHASHSEED', 'random')}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run two at a time: a module stays together, for its stage is set once; so do all of a real server."""
+    if config.getoption("dist", "no") != "loadgroup":
+        return
+    for item in items:
+        real = item.get_closest_marker("controlplane") is not None
+        item.add_marker(pytest.mark.xdist_group("controlplane" if real else str(item.path)))
 
 
 def assets() -> Path | None:

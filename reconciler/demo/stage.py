@@ -240,11 +240,11 @@ def staged(
         servers = None
         if kubeconfig is None:
             servers = _serve(folder / "clusters", log, pace, clusters)
-            undo.callback(servers.kill)
+            undo.callback(_end, servers)
             kubeconfig = folder / "clusters" / "kubeconfig"
-        forge = _open_forge(organisation, log)
-        undo.callback(forge.kill)
         _copy(kubeconfig, organisation.kubeconfig)
+        forge = _open_forge(organisation, log)
+        undo.callback(_end, forge)
         connections = {
             name: open_kubeconfig(organisation.kubeconfig, name, name=name, allow=_ALLOW) for name in clusters
         }
@@ -294,6 +294,11 @@ def _wait_for(file: Path, process: subprocess.Popen[bytes], what: str) -> None:
             process.kill()
             raise Unreachable(f"{what} did not come up; see demo.log in the demo's folder")
         time.sleep(_LOOK)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def _copy(kubeconfig: Path, to: Path) -> None:

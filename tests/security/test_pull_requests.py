@@ -228,9 +228,9 @@ def test_a_pack_beyond_the_limit_is_told_once_and_not_fetched_again_and_again(ac
     mirror = acme.source.mirror
     fetch = mirror._fetch
 
-    def limited(ref: str, into: str, *, limit: int = 0) -> Revision | None:
+    def limited(ref: str, into: str, *, limit: int = 0, seconds: float = 0.0) -> Revision | None:
         fetched.append(ref)
-        return fetch(ref, into, limit=1 << 20 if "pull/15" in ref else limit)
+        return fetch(ref, into, limit=1 << 20 if "pull/15" in ref else limit, seconds=seconds)
 
     monkeypatch.setattr(mirror, "_fetch", limited)
     noise = bytes((number * number * 2_654_435_761 >> 13) & 255 for number in range(6 << 20))

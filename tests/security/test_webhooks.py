@@ -29,8 +29,8 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         token.touch(mode=0o600)
         token.write_text("token\n")
         forge = (
-            "    forge: {type: github, url: 'http://127.0.0.1:9', tokenFile: keys/token, "
-            "webhook: {secretFile: keys/hook}}\n"
+            "    forge: {type: github, url: 'http://127.0.0.1:9', project: acme/models, "
+            "tokenFile: keys/token, webhook: {secretFile: keys/hook}}\n"
         )
         text = settings.read_text().replace("    trust: trust.yaml\n", f"    trust: trust.yaml\n{forge}")
         settings.write_text(re.sub(r"listen: \{", f'listen: {{web: "127.0.0.1:{_free()}", ', text))
