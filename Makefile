@@ -25,7 +25,7 @@ demo: $(VENV)/.run ## Tell the whole story on two embedded clusters (ARGS=--fast
 	$(BIN)/reconciler demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (with a real kube-apiserver where KUBEBUILDER_ASSETS is set)
-	PYTHONHASHSEED=$$(date +%s) $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(ARGS)
+	PYTHONHASHSEED=$$(date +%s) $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 coverage: $(VENV)/.dev ## Check that the rooms which decide are covered, every branch
 	$(BIN)/python -m pytest -q tests/plan tests/rollout tests/trust tests/digest --cov=reconciler.plan \

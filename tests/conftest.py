@@ -49,16 +49,6 @@ def pytest_report_header() -> str:
     return f"PYTHONHASHSEED={os.environ.get('PYTHONHASHSEED', 'random')}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where tests run two at a time: a module stays together, for its stage is set once; so do all of a real server."""
-    if config.getoption("dist", "no") != "loadgroup":
-        return
-    for item in items:
-        real = item.get_closest_marker("controlplane") is not None
-        item.add_marker(pytest.mark.xdist_group("controlplane" if real else str(item.path)))
-
-
 def assets() -> Path | None:
     """The folder with the control plane's binaries, or None when they are not all there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -135,7 +135,7 @@ def test_the_daemon_is_one_writer():
 def test_secrets_are_mounted_for_their_owner_only():
     (deployment,) = documents("deployment.yaml")
     secrets = [each["secret"] for each in deployment["spec"]["template"]["spec"]["volumes"] if "secret" in each]
-    assert [secret["defaultMode"] for secret in secrets] == [0o400] * 3
+    assert [secret["defaultMode"] for secret in secrets] == [0o400] * 4
 
 
 @pytest.fixture
@@ -161,7 +161,8 @@ def test_the_configuration_in_the_readme_is_valid_and_names_files_that_are_mount
 def test_the_probes_ask_where_the_configuration_listens(example):
     (deployment,) = documents("deployment.yaml")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    (port,) = container["ports"]
+    port, web = container["ports"]
     assert example.listen.address() == ("0.0.0.0", port["containerPort"])  # noqa: S104  # in the pod
+    assert (web["name"], web["containerPort"]) == ("web", example.listen.web_address()[1])
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"]["port"] == port["name"]
