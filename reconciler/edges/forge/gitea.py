@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.edges.forge.answers import Rejected, answered_at, total_of
-from reconciler.edges.forge.http import Client, listed
+from reconciler.edges.forge.alike import Account, close_once, open_once
+from reconciler.edges.forge.answers import answered_at, total_of
+from reconciler.edges.forge.http import Answer, Client, listed
 from reconciler.edges.forge.reading import (
     Standing,
+    comment_of,
     cut,
     latest,
     login_of,
@@ -23,9 +25,10 @@ from reconciler.edges.forge.reading import (
     moved,
     newest,
     state_of,
+    status_of,
     whole_seconds,
 )
-from reconciler.errors import Refused, Retry
+from reconciler.errors import Retry
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
     Comment,
@@ -70,7 +73,7 @@ class Gitea:
         self._client = client
         self._root = f"/repos/{quote(project)}"
         self._branch = branch
-        self._login = ("", "")
+        self._account = Account(client)
         self._standing = Standing(branch, self.pull)
         self._seen: _Seen | None = None
 
@@ -79,19 +82,7 @@ class Gitea:
 
     def login(self) -> str:
         """Who we are there; asked once for each token. Empty when the token may not ask (read:user)."""
-        if not self._login[0] or self._login[1] != self._client.owner:
-            self._login = (self._ask_login(), self._client.owner)
-        return self._login[0]
-
-    def _ask_login(self) -> str:
-        try:
-            answer = self._client.get("user", "/user")
-        except Rejected as error:
-            if error.status == 401:  # noqa: PLR2004  # no token of theirs
-                raise
-            return ""
-        with self._client.understanding("user"):
-            return str(answer.json()["login"])
+        return self._account.login()
 
     def pulls(self) -> Sequence[PullRequest]:
         """All open ones to the watched branch: one small request while nothing moved."""
@@ -145,7 +136,10 @@ class Gitea:
     def pull(self, number: int) -> PullRequest:
         """One, whatever its state."""
         answer = self._client.get("pull", f"{self._root}/pulls/{number}")
-        with self._client.understanding("pull"):
+        return self._read("pull", answer)
+
+    def _read(self, call: str, answer: Answer) -> PullRequest:
+        with self._client.understanding(call):
             return self._pull(answer.json())
 
     def _pull(self, data: dict[str, Any]) -> PullRequest:
@@ -172,13 +166,13 @@ class Gitea:
         """Oldest first; Gitea gives all at once."""
         answer = self._client.get("comments", f"{self._root}/issues/{number}/comments")
         with self._client.understanding("comments"):
-            return tuple(_comment(data) for data in listed(answer.json()))
+            return tuple(comment_of(data) for data in listed(answer.json()))
 
     def comment(self, number: int, body: str) -> Comment:
         """Write a new one."""
         answer = self._client.send("comment", "POST", f"{self._root}/issues/{number}/comments", {"body": body})
         with self._client.understanding("comment"):
-            return _comment(answer.json())
+            return comment_of(answer.json())
 
     def edit(self, number: int, comment: int, body: str) -> None:  # noqa: ARG002  # Gitea numbers them per server
         """Replace the text of one of ours."""
@@ -200,7 +194,8 @@ class Gitea:
         found = []
         for data in pages:
             with self._client.understanding("statuses"):
-                found.append((int(data["id"]), _status(data)))
+                state = _STATES.get(data["status"], StatusState.FAILURE)
+                found.append((int(data["id"]), status_of(data, state)))
         return newest(found)
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
@@ -219,19 +214,13 @@ class Gitea:
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """The one that is there, or a new one."""
-        there = self._open(head, base)
-        if there:
-            return there
         request = {"head": head, "base": base, "title": title, "body": body}
-        try:
-            answer = self._client.send("open", "POST", f"{self._root}/pulls", request)
-        except Rejected as error:
-            there = self._open(head, base) if error.status == _EXISTS else None
-            if there is None:
-                raise
-            return there
-        with self._client.understanding("open"):
-            return self._pull(answer.json())
+        return open_once(
+            lambda: self._open(head, base),
+            lambda: self._client.send("open", "POST", f"{self._root}/pulls", request),
+            lambda answer: self._read("open", answer),
+            exists=_EXISTS,
+        )
 
     def _open(self, head: str, base: str) -> PullRequest | None:
         """From the open ones: `/pulls/BASE/HEAD` may give one that was closed."""
@@ -240,24 +229,12 @@ class Gitea:
 
     def close_pull(self, number: int) -> None:
         """Close it without a merge; one that is not open any more is done."""
-        try:
-            self._client.send("close", "PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
-        except Refused:
-            if self.pull(number).state is PullState.OPEN:
-                raise
+        path = f"{self._root}/pulls/{number}"
+        close_once(lambda: self._client.send("close", "PATCH", path, {"state": "closed"}), lambda: self.pull(number))
 
     def close(self) -> None:
         """Give its connections back."""
         self._client.close()
-
-
-def _comment(data: dict[str, Any]) -> Comment:
-    return Comment(
-        id=int(data["id"]),
-        author=login_of(data.get("user")),
-        body=str(data.get("body") or ""),
-        url=str(data.get("html_url") or ""),
-    )
 
 
 def _review(data: dict[str, Any]) -> tuple[Review, bool]:
@@ -270,12 +247,3 @@ def _review(data: dict[str, Any]) -> tuple[Review, bool]:
         at=moment(data.get("submitted_at")),
     )
     return review, data["state"] in _VOTES
-
-
-def _status(data: dict[str, Any]) -> CommitStatus:
-    return CommitStatus(
-        context=str(data["context"]),
-        state=_STATES.get(data["status"], StatusState.FAILURE),
-        description=str(data.get("description") or ""),
-        url=str(data.get("target_url") or ""),
-    )

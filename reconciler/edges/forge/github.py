@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.edges.forge.alike import Account, close_once, open_once
 from reconciler.edges.forge.answers import Rejected
 from reconciler.edges.forge.github_app import Installation
-from reconciler.edges.forge.http import Client
+from reconciler.edges.forge.http import Answer, Client
 from reconciler.edges.forge.reading import (
     Standing,
+    comment_of,
     cut,
     latest,
     login_of,
@@ -21,9 +23,10 @@ from reconciler.edges.forge.reading import (
     moved,
     newest,
     state_of,
+    status_of,
     whole_seconds,
 )
-from reconciler.errors import NotFound, Refused
+from reconciler.errors import NotFound
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
     Comment,
@@ -60,7 +63,7 @@ class GitHub:
         self._root = f"/repos/{quote(project)}"
         self._branch = branch
         self._app = app
-        self._login = ("", "")
+        self._account = Account(client, hidden=True)
         self._standing = Standing(branch, self.pull)
 
     def __repr__(self) -> str:
@@ -70,19 +73,7 @@ class GitHub:
         """Who we are there; asked once for each token."""
         if self._app:
             return self._app.login()
-        if not self._login[0] or self._login[1] != self._client.owner:
-            self._login = (self._ask_login(), self._client.owner)
-        return self._login[0]
-
-    def _ask_login(self) -> str:
-        try:
-            answer = self._client.get("user", "/user")
-        except (NotFound, Rejected) as error:
-            if isinstance(error, Rejected) and error.status == 401:  # noqa: PLR2004  # no token of theirs
-                raise
-            return ""
-        with self._client.understanding("user"):
-            return str(answer.json()["login"])
+        return self._account.login()
 
     def pulls(self) -> Sequence[PullRequest]:
         """All open ones to the watched branch: one conditional request for every hundred."""
@@ -111,7 +102,10 @@ class GitHub:
     def pull(self, number: int) -> PullRequest:
         """One, whatever its state."""
         answer = self._client.get("pull", f"{self._root}/pulls/{number}")
-        with self._client.understanding("pull"):
+        return self._read("pull", answer)
+
+    def _read(self, call: str, answer: Answer) -> PullRequest:
+        with self._client.understanding(call):
             return self._pull(answer.json())
 
     def _pull(self, data: dict[str, Any]) -> PullRequest:
@@ -139,14 +133,14 @@ class GitHub:
         found = []
         for data in self._client.pages("comments", f"{self._root}/issues/{number}/comments", {}, size=_PAGE):
             with self._client.understanding("comments"):
-                found.append(_comment(data))
+                found.append(comment_of(data))
         return tuple(found)
 
     def comment(self, number: int, body: str) -> Comment:
         """Write a new one."""
         answer = self._client.send("comment", "POST", f"{self._root}/issues/{number}/comments", {"body": body})
         with self._client.understanding("comment"):
-            return _comment(answer.json())
+            return comment_of(answer.json())
 
     def edit(self, number: int, comment: int, body: str) -> None:  # noqa: ARG002  # GitHub numbers them per repository
         """Replace the text of one of ours."""
@@ -169,7 +163,7 @@ class GitHub:
         for data in pages:
             with self._client.understanding("statuses"):
                 state = _STATES.get(data["state"], StatusState.FAILURE)
-                found.append((int(data["id"]), _status(data, state)))
+                found.append((int(data["id"]), status_of(data, state)))
         return newest(found)
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
@@ -192,19 +186,13 @@ class GitHub:
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """The one that is there, or a new one."""
-        there = self._open(head, base)
-        if there:
-            return there
         request = {"head": head, "base": base, "title": title, "body": body}
-        try:
-            answer = self._client.send("open", "POST", f"{self._root}/pulls", request)
-        except Rejected as error:
-            there = self._open(head, base) if error.status == _UNPROCESSABLE else None
-            if there is None:
-                raise
-            return there
-        with self._client.understanding("open"):
-            return self._pull(answer.json())
+        return open_once(
+            lambda: self._open(head, base),
+            lambda: self._client.send("open", "POST", f"{self._root}/pulls", request),
+            lambda answer: self._read("open", answer),
+            exists=_UNPROCESSABLE,
+        )
 
     def _open(self, head: str, base: str) -> PullRequest | None:
         query = {"state": "open", "head": f"{self._owner}:{head}", "base": base}
@@ -214,26 +202,14 @@ class GitHub:
 
     def close_pull(self, number: int) -> None:
         """Close it without a merge; one that is not open any more is done."""
-        try:
-            self._client.send("close", "PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
-        except Refused:
-            if self.pull(number).state is PullState.OPEN:
-                raise
+        path = f"{self._root}/pulls/{number}"
+        close_once(lambda: self._client.send("close", "PATCH", path, {"state": "closed"}), lambda: self.pull(number))
 
     def close(self) -> None:
         """Give its connections back."""
         self._client.close()
         if self._app:
             self._app.close()
-
-
-def _comment(data: dict[str, Any]) -> Comment:
-    return Comment(
-        id=int(data["id"]),
-        author=login_of(data.get("user")),
-        body=str(data.get("body") or ""),
-        url=str(data.get("html_url") or ""),
-    )
 
 
 def _review(data: dict[str, Any]) -> tuple[Review, bool]:
@@ -247,12 +223,3 @@ def _review(data: dict[str, Any]) -> tuple[Review, bool]:
         at=moment(data.get("submitted_at")),
     )
     return review, state in _VOTES
-
-
-def _status(data: dict[str, Any], state: StatusState) -> CommitStatus:
-    return CommitStatus(
-        context=str(data["context"]),
-        state=state,
-        description=str(data.get("description") or ""),
-        url=str(data.get("target_url") or ""),
-    )

@@ -10,10 +10,21 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.edges.forge.alike import Account, close_once, open_once
 from reconciler.edges.forge.answers import UNREACHABLE, Rejected
-from reconciler.edges.forge.http import Client, listed
-from reconciler.edges.forge.reading import Standing, cut, login_of, moment, moved, newest, whole_seconds
-from reconciler.errors import Refused, Retry
+from reconciler.edges.forge.http import Answer, Client, listed
+from reconciler.edges.forge.reading import (
+    Standing,
+    comment_of,
+    cut,
+    login_of,
+    moment,
+    moved,
+    newest,
+    status_of,
+    whole_seconds,
+)
+from reconciler.errors import Retry
 from reconciler.model.ids import Revision
 from reconciler.model.pull import (
     Comment,
@@ -53,7 +64,7 @@ class GitLab:
         self._client = client
         self._root = f"/projects/{quote(project, safe='')}"
         self._branch = branch
-        self._login = ("", "")
+        self._account = Account(client, field="username")
         self._standing = Standing(branch, self.pull)
         self._refs: OrderedDict[str, str] = OrderedDict()
 
@@ -62,19 +73,7 @@ class GitLab:
 
     def login(self) -> str:
         """Who we are there; asked once for each token."""
-        if not self._login[0] or self._login[1] != self._client.owner:
-            self._login = (self._ask_login(), self._client.owner)
-        return self._login[0]
-
-    def _ask_login(self) -> str:
-        try:
-            answer = self._client.get("user", "/user")
-        except Rejected as error:
-            if error.status == 401:  # noqa: PLR2004  # no token of theirs
-                raise
-            return ""
-        with self._client.understanding("user"):
-            return str(answer.json()["username"])
+        return self._account.login()
 
     def pulls(self) -> Sequence[PullRequest]:
         """All open ones to the watched branch: one conditional request for every hundred."""
@@ -103,11 +102,11 @@ class GitLab:
     def pull(self, number: int) -> PullRequest:
         """One, whatever its state; raises Retry while GitLab still prepares it."""
         answer = self._client.get("pull", f"{self._root}/merge_requests/{number}")
-        return self._read("pull", answer.json)
+        return self._read("pull", answer)
 
-    def _read(self, call: str, body: Any) -> PullRequest:
+    def _read(self, call: str, answer: Answer) -> PullRequest:
         with self._client.understanding(call):
-            data = body()
+            data = answer.json()
             if data["sha"]:
                 return self._pull(data)
         raise Retry(f"GitLab still prepares merge request {data['iid']}.", reason=UNREACHABLE)
@@ -150,7 +149,7 @@ class GitLab:
         for data in self._client.pages("comments", self._notes(number), query, size=_PAGE):
             with self._client.understanding("comments"):
                 if not data.get("system"):
-                    found.append(_comment(data))
+                    found.append(comment_of(data, "author", "username"))
         return tuple(found)
 
     def _notes(self, number: int) -> str:
@@ -160,7 +159,7 @@ class GitLab:
         """Write a new one."""
         answer = self._client.send("comment", "POST", self._notes(number), {"body": body})
         with self._client.understanding("comment"):
-            return _comment(answer.json())
+            return comment_of(answer.json(), "author", "username")
 
     def edit(self, number: int, comment: int, body: str) -> None:
         """Replace the text of one of ours."""
@@ -189,7 +188,8 @@ class GitLab:
         found = []
         for data in self._client.pages("statuses", path, {}, size=_PAGE):
             with self._client.understanding("statuses"):
-                found.append((int(data["id"]), _status(data)))
+                state = _READ.get(data["status"], StatusState.PENDING)
+                found.append((int(data["id"]), status_of(data, state, "name")))
         return newest(found)
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
@@ -212,18 +212,13 @@ class GitLab:
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """The one that is there, or a new one."""
-        there = self._open(head, base)
-        if there:
-            return there
         request = {"source_branch": head, "target_branch": base, "title": title, "description": body}
-        try:
-            answer = self._client.send("open", "POST", f"{self._root}/merge_requests", request)
-        except Rejected as error:
-            there = self._open(head, base) if error.status == _CONFLICT else None
-            if there is None:
-                raise
-            return there
-        return self._read("open", answer.json)
+        return open_once(
+            lambda: self._open(head, base),
+            lambda: self._client.send("open", "POST", f"{self._root}/merge_requests", request),
+            lambda answer: self._read("open", answer),
+            exists=_CONFLICT,
+        )
 
     def _open(self, head: str, base: str) -> PullRequest | None:
         query = {"state": "opened", "source_branch": head, "target_branch": base}
@@ -233,27 +228,8 @@ class GitLab:
     def close_pull(self, number: int) -> None:
         """Close it without a merge; one that is not open any more is done."""
         path = f"{self._root}/merge_requests/{number}"
-        try:
-            self._client.send("close", "PUT", path, {"state_event": "close"})
-        except Refused:
-            if self.pull(number).state is PullState.OPEN:
-                raise
+        close_once(lambda: self._client.send("close", "PUT", path, {"state_event": "close"}), lambda: self.pull(number))
 
     def close(self) -> None:
         """Give its connections back."""
         self._client.close()
-
-
-def _comment(data: dict[str, Any]) -> Comment:
-    return Comment(
-        id=int(data["id"]), author=login_of(data.get("author"), "username"), body=str(data.get("body") or "")
-    )
-
-
-def _status(data: dict[str, Any]) -> CommitStatus:
-    return CommitStatus(
-        context=str(data["name"]),
-        state=_READ.get(data["status"], StatusState.PENDING),
-        description=str(data.get("description") or ""),
-        url=str(data.get("target_url") or ""),
-    )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.errors import NotFound
-from reconciler.model.pull import CommitStatus, PullRequest, PullState, Review
+from reconciler.model.pull import Comment, CommitStatus, PullRequest, PullState, Review, StatusState
 
 GHOST = "ghost"  # whose account is gone
 
@@ -35,6 +35,26 @@ def state_of(data: dict[str, Any]) -> PullState:
     if data.get("merged_at"):
         return PullState.MERGED
     return PullState.OPEN if data["state"] == "open" else PullState.CLOSED
+
+
+def comment_of(data: dict[str, Any], user: str = "user", field: str = "login") -> Comment:
+    """A comment; `user` holds who wrote it, `field` in there is their login."""
+    return Comment(
+        id=int(data["id"]),
+        author=login_of(data.get(user), field),
+        body=str(data.get("body") or ""),
+        url=str(data.get("html_url") or ""),
+    )
+
+
+def status_of(data: dict[str, Any], state: StatusState, context: str = "context") -> CommitStatus:
+    """A commit status, whose state is a word of each forge's own; `context` names the field that tells them apart."""
+    return CommitStatus(
+        context=str(data[context]),
+        state=state,
+        description=str(data.get("description") or ""),
+        url=str(data.get("target_url") or ""),
+    )
 
 
 def cut(text: str, limit: int) -> str:
