@@ -130,8 +130,8 @@ def _collection(opened: _Open, event: yaml.CollectionEndEvent) -> Node:
 def _marks(first: yaml.Event, last: yaml.Event) -> tuple[yaml.Mark, yaml.Mark]:
     """Where the first one begins and the last one ends; the parser always says so."""
     begin, end = first.start_mark, last.end_mark
-    assert begin is not None  # noqa: S101
-    assert end is not None  # noqa: S101
+    assert begin is not None  # noqa: S101  # an event that was parsed has its place
+    assert end is not None  # noqa: S101  # the same
     return cast("yaml.Mark", begin), cast("yaml.Mark", end)
 
 

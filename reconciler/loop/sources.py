@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.digest import sha256_of
 from reconciler.documents.schema import parse
-from reconciler.edges.git import Mirror, Missing, NotFromStart, Rewritten, changes
+from reconciler.edges.git import Mirror, Missing, Moved, NotFromStart, Rewritten, changes
 from reconciler.edges.git.tree import Snapshot as TreeSnapshot
 from reconciler.errors import NotFound, ReconcilerError, Refused, Retry, Stalled, Unreachable
 from reconciler.loop.governing import THE_TRUST_FILE, hold_over
@@ -134,7 +134,7 @@ class Source:
             message = f"{found.ref} is gone; the last accepted revision stays in force"
             self._mark(status, synced=False, reason="BranchMissing", message=message)
             return "BranchMissing"
-        return self._take(self._revision(found), status)
+        return self._take(found.new if isinstance(found, Moved) else found.revision, status)
 
     def _look_at_votes(self) -> None:
         """Read what people pushed, where somebody is asked; what cannot be listed stays as it is."""
@@ -190,7 +190,7 @@ class Source:
             return
         try:
             self.mirror.trees.commit(revision)
-        except (NotFound, ReconcilerError):
+        except ReconcilerError:
             return  # the mirror is new: nothing is known until the trunk can be read
         self._accept(revision, status, everything=True)
 
@@ -264,11 +264,6 @@ class Source:
             now=self._now(),
             everything=everything,
         )
-
-    @staticmethod
-    def _revision(found: Any) -> Revision:
-        revision: Revision = getattr(found, "new", None) or found.revision
-        return revision
 
     def _status(self) -> RepositoryStatus:
         """What was accepted before: from the home cluster, or where that is lost from this process or the ledger."""
