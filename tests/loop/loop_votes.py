@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from loop_acme import FRAUD, private
+from loop_acme import ENVIRONMENT_PROD, FRAUD, PROD, private
+from loop_passes import Release
 
 from reconciler.digest import blob_id
 from reconciler.loop.approving import approve_statement
@@ -16,6 +17,27 @@ PULL = PullRequest(
     number=12, title="Promote 1.4.0", author="ada-l", state=PullState.OPEN, head=HEAD, head_branch="promote",
     base_branch="main", ref="refs/pull/12/head", url="https://forge.example/acme/models/pull/12",
 )  # fmt: skip
+
+
+def ask(repo, count: int) -> None:
+    """Edit the repository: 1.4.0 in prod, where so many people are asked, by signature or review."""
+    rules = f"approvals: {{rules: [{{count: {count}}}], sources: [signature, forge]}}"
+    repo.edit(ENVIRONMENT_PROD, "  modelSources: [oci]", f"  modelSources: [oci]\n  {rules}")
+    repo.edit(PROD, "version: 1.3.0", "version: 1.4.0")
+
+
+def waiting_for(count: int) -> Release:
+    """fraud-detector 1.4.0, signed by bo, waits in prod for so many people (`ask`)."""
+    release = Release()
+    release.settle()
+    ask(release.repo, count)
+    release.turn()
+    return release
+
+
+def digest(release: Release) -> str:
+    """What an approval of it names now."""
+    return release.judged.standing.closure
 
 
 def block(digest: str, by: str, *, key=FRAUD, action: str = "approve") -> bytes:

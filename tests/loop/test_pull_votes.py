@@ -4,30 +4,17 @@ from dataclasses import replace
 
 import pytest
 from loop_acme import ENVIRONMENT_PROD, FRAUD, PROD, key_of
-from loop_passes import Release
-from loop_votes import OLD, PULL, asks, block, comment, judged_pull, pushed, review
+from loop_votes import OLD, PULL, asks, block, comment, digest, judged_pull, pushed, review, waiting_for
 
 from reconciler.loop.pull_votes import signed_blocks
 from reconciler.loop.votes import bound_reviews
 from reconciler.model.pull import Opinion
 from reconciler.model.vote import NOTHING_GIVEN
 
-BOTH = "approvals: {rules: [{count: 2}], sources: [signature, forge]}"
-
 
 @pytest.fixture
 def release():
-    """fraud-detector 1.4.0 asks two people in prod, by signature or review; bo signed it."""
-    release = Release()
-    release.settle()
-    release.repo.edit(ENVIRONMENT_PROD, "  modelSources: [oci]", f"  modelSources: [oci]\n  {BOTH}")
-    release.repo.edit(PROD, "version: 1.3.0", "version: 1.4.0")
-    release.turn()
-    return release
-
-
-def digest(release):
-    return release.judged.standing.closure
+    return waiting_for(2)
 
 
 def people(found):

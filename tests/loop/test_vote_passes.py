@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from loop_acme import ENVIRONMENT_PROD, FRAUD, PROD
 from loop_passes import Release
-from loop_votes import block, comment, judged_pull, pushed, review
+from loop_votes import ask, block, comment, digest, judged_pull, pushed, review, waiting_for
 from loop_world import Town
 
 from reconciler.loop.approving import VOTES_KEPT, all_votes, with_known
@@ -16,22 +16,10 @@ from reconciler.model.record import ApprovalFact
 from reconciler.model.state import ReleaseStatus
 from reconciler.model.vote import NOTHING_GIVEN, GivenVotes
 
-RULES = "approvals: {rules: [{count: 2}], sources: [signature, forge]}"
-
 
 @pytest.fixture
 def release():
-    """1.4.0 waits in prod for two people; bo signed it."""
-    release = Release()
-    release.settle()
-    release.repo.edit(ENVIRONMENT_PROD, "  modelSources: [oci]", f"  modelSources: [oci]\n  {RULES}")
-    release.repo.edit(PROD, "version: 1.3.0", "version: 1.4.0")
-    release.turn()
-    return release
-
-
-def digest(release):
-    return release.judged.standing.closure
+    return waiting_for(2)
 
 
 def gate(release):
@@ -234,8 +222,7 @@ def test_only_the_newest_votes_are_kept_and_the_same_ones_every_time():
 def test_a_pass_reads_what_the_repository_was_given_and_wakes_whom_it_concerns():
     town = Town()
     town.run()
-    town.repo.edit(ENVIRONMENT_PROD, "  modelSources: [oci]", f"  modelSources: [oci]\n  {RULES}")
-    town.repo.edit(PROD, "version: 1.3.0", "version: 1.4.0")
+    ask(town.repo, 2)
     town.merge()
     town.run()
     assert "ApprovalsMissing" in town.closed(FRAUD)

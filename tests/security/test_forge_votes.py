@@ -4,28 +4,15 @@ from dataclasses import replace
 
 import pytest
 from loop_acme import ENVIRONMENT_PROD, FRAUD, PROD, key_of
-from loop_passes import Release
-from loop_votes import OLD, PULL, block, comment, judged_pull, pushed, review
+from loop_votes import OLD, PULL, block, comment, digest, judged_pull, pushed, review, waiting_for
 
 from reconciler.model.pull import Opinion
 from reconciler.model.vote import NOTHING_GIVEN, GivenVotes
 
-RULES = "approvals: {rules: [{count: 1}], sources: [signature, forge]}"
-
 
 @pytest.fixture
 def waiting():
-    """fraud-detector 1.4.0, signed by bo, waits in prod for one approval, by signature or review."""
-    release = Release()
-    release.settle()
-    release.repo.edit(ENVIRONMENT_PROD, "  modelSources: [oci]", f"  modelSources: [oci]\n  {RULES}")
-    release.repo.edit(PROD, "version: 1.3.0", "version: 1.4.0")
-    release.turn()
-    return release
-
-
-def digest(release):
-    return release.judged.standing.closure
+    return waiting_for(1)
 
 
 def told(release, **more) -> tuple[str, ...]:
