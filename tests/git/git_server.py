@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.seen.append((self.path, self.headers.get("Authorization", "")))
-        self.server.commands += b"".join(file.read_bytes() for file in _command_lines())
+        self.server.commands += b"".join(_command_lines())
         if self.server.behaviour == "redirect":
             return self._answer(302, [("Location", f"http://127.0.0.1:{self.server.server_address[1]}/stolen")])
         expected = base64.b64encode(f"x-access-token:{CANARY}".encode()).decode()
@@ -88,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         return
 
 
-def _command_lines():
+def _command_lines() -> Iterator[bytes]:
+    """What everybody on this machine can read of the processes that run now."""
     for process in Path("/proc").glob("[0-9]*/cmdline"):
-        if process.exists() and os.access(process, os.R_OK):
-            yield process
+        # Any of them may end before it is read; asking first whether it is there would not help.
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            yield process.read_bytes()
